@@ -1,0 +1,71 @@
+import * as command from "@pulumi/command";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { ClusterPlan } from "../../plan";
+import type { Cluster } from "./cluster";
+import type { K3dSpec } from "./lifecycle/spec";
+import { localCluster } from "./local";
+import { program } from "./program";
+
+/** What k3d clusters are made of beyond their names. */
+export type K3dOptions = Pick<K3dSpec, "nodeImage" | "images" | "registryMirror">;
+
+/** A k3d cluster on the stack's Docker network. https://k3d.io */
+export class K3dCluster extends pulumi.ComponentResource implements Cluster {
+  readonly kubeconfig: pulumi.Output<string>;
+  readonly provider: k8s.Provider;
+  readonly apiServerForPeers: pulumi.Output<string>;
+  readonly gatewayForPeers: string;
+  readonly lifeline: command.local.Command;
+
+  constructor(
+    name: string,
+    readonly plan: ClusterPlan,
+    args: { owner: string; network: K3dNetwork; options: K3dOptions },
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("mesh:index:K3dCluster", name, {}, opts);
+    const { outsideName, context, ports, domain } = plan;
+    const { network, owner, options } = args;
+    const spec = { name: outsideName, context, ports, domain, network: network.name, ...options };
+    ({
+      kubeconfig: this.kubeconfig,
+      provider: this.provider,
+      lifeline: this.lifeline,
+    } = localCluster(name, { runtime: "k3d", spec, owner }, { parent: this, dependsOn: [network] }));
+    // Names, not addresses: Docker may hand out others after a restart, and k3d makes the names resolve in pods.
+    // k3d has the first one put into the API server's certificate.
+    this.apiServerForPeers = pulumi.output(`https://k3d-${outsideName}-serverlb:6443`);
+    this.gatewayForPeers = `k3d-${outsideName}-server-0`;
+    this.registerOutputs();
+  }
+}
+
+/**
+ * The Docker network that the clusters share. On its own, because two `k3d cluster create` side by side both fail on a
+ * network that is not there yet, and leave it twice.
+ */
+export class K3dNetwork extends pulumi.ComponentResource {
+  constructor(
+    componentName: string,
+    readonly name: string,
+    args: { owner: string },
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("mesh:index:K3dNetwork", componentName, {}, opts);
+    const file = "components/clusters/lifecycle/k3d.ts";
+    new command.local.Command(
+      componentName,
+      {
+        create: program(file, "create-network"),
+        update: program(file, "update"),
+        delete: program(file, "delete-network"),
+        environment: { MESH_NETWORK: name, MESH_OWNER: args.owner },
+        triggers: [name],
+        addPreviousOutputInEnv: false,
+      },
+      { parent: this, deleteBeforeReplace: true },
+    );
+    this.registerOutputs();
+  }
+}

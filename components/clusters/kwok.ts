@@ -1,0 +1,36 @@
+import * as command from "@pulumi/command";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { ClusterPlan } from "../../plan";
+import type { Cluster } from "./cluster";
+import { localCluster } from "./local";
+
+/**
+ * A simulated cluster: a real API server, controllers and scheduler, with nodes and pods that only kwok moves.
+ *
+ * The whole graph is applied and checked by real API servers, in seconds and without Docker; no traffic flows.
+ * https://kwok.sigs.k8s.io
+ */
+export class KwokCluster extends pulumi.ComponentResource implements Cluster {
+  readonly kubeconfig: pulumi.Output<string>;
+  readonly provider: k8s.Provider;
+  readonly apiServerForPeers: pulumi.Output<string>;
+  readonly lifeline: command.local.Command;
+
+  constructor(
+    name: string,
+    readonly plan: ClusterPlan,
+    args: { owner: string },
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("mesh:index:KwokCluster", name, {}, opts);
+    const spec = { name: plan.outsideName, context: plan.context, ports: plan.ports };
+    ({
+      kubeconfig: this.kubeconfig,
+      provider: this.provider,
+      lifeline: this.lifeline,
+    } = localCluster(name, { runtime: "kwok", spec, owner: args.owner }, { parent: this }));
+    this.apiServerForPeers = pulumi.output(`https://127.0.0.1:${plan.ports[0]}`);
+    this.registerOutputs();
+  }
+}

@@ -1,0 +1,82 @@
+import * as fs from "node:fs/promises";
+import * as net from "node:net";
+import { exists, ownerFile, ownKubeconfig } from "./places";
+import type { LocalSpec } from "./spec";
+
+/** A cluster that stands on this machine. */
+export interface Found {
+  /** Who made it, undefined if no stack did. */
+  owner: string | undefined;
+  running: boolean;
+}
+
+/** What differs between k3d and kwok when a cluster is looked at. */
+export interface LocalRuntime {
+  name: "k3d" | "kwok";
+  /** The cluster of that outside name, whoever made it. */
+  find(outsideName: string): Promise<Found | undefined>;
+  /** What to type to have a cluster go, or go on. */
+  deleteCommand(outsideName: string): string;
+  startCommand(outsideName: string): string;
+}
+
+/** Why this cluster is not touched: it is someone else's. */
+export function refusal(runtime: LocalRuntime, name: string, found: Found | undefined, owner: string) {
+  if (!found || found.owner === owner) return undefined;
+  return (
+    `${runtime.name} cluster ${name} belongs to ${found.owner ?? "someone else (no stack made it)"}, this is ${owner}; ` +
+    `it is left alone. Next: use a stack of another name (npm start -- <name>), or ${runtime.deleteCommand(name)}`
+  );
+}
+
+/**
+ * Why an update cannot go on with this cluster, or undefined. Asked before anything is created, in previews too.
+ *
+ * A cluster that this stack made and that is gone or stopped is seen here, because Pulumi cannot: Commands are never
+ * read, and thousands of words about unreachable servers would follow.
+ */
+export async function problem(runtime: LocalRuntime, spec: LocalSpec, owner: string): Promise<string | undefined> {
+  const found = await runtime.find(spec.name);
+  const refused = refusal(runtime, spec.name, found, owner);
+  if (refused) return refused;
+  if (await wasMade(spec.name, owner)) {
+    const what = `${runtime.name} cluster ${spec.name}, which this stack made,`;
+    if (!found) return `${what} is gone. Next: npm run rebuild -- ${spec.name}`;
+    if (!found.running || !(await answers(spec.ports[0] ?? 0))) {
+      const rebuild = `npm run rebuild -- ${spec.name}`;
+      return `${what} does not answer. Next: ${runtime.startCommand(spec.name)}; if that does not help, ${rebuild}`;
+    }
+  }
+  return found ? undefined : portProblem(spec);
+}
+
+/** Why a port cannot be had, or undefined. */
+export async function portProblem(spec: LocalSpec): Promise<string | undefined> {
+  for (const port of spec.ports) {
+    if (await answers(port)) {
+      return (
+        `port ${port}, which cluster ${spec.name} needs, is taken by another program. ` +
+        "Next: pulumi config set portBase <another>, or end that program"
+      );
+    }
+  }
+  return undefined;
+}
+
+async function wasMade(name: string, owner: string): Promise<boolean> {
+  if (!(await exists(ownKubeconfig(name)))) return false;
+  return (await fs.readFile(ownerFile(name), "utf8")) === owner;
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1");
+    const settle = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(2_000, () => settle(false));
+    socket.once("connect", () => settle(true));
+    socket.once("error", () => settle(false));
+  });
+}

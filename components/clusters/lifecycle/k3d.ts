@@ -1,0 +1,164 @@
+import * as fs from "node:fs/promises";
+import * as os from "node:os";
+import * as path from "node:path";
+import { stringify } from "yaml";
+import { type LocalRuntime, refusal } from "./check";
+import { addContext, removeContext, standalone } from "./kubeconfig";
+import { clusterDirectory, exclusively, ownKubeconfig, recordMade, writePrivately } from "./places";
+import { main, run } from "./run";
+import { type K3dSpec, type LocalSpec, variable } from "./spec";
+
+/** Docker label of containers and networks: whose they are. Base64url, since k3d reads `@` as a node filter. */
+const ownerLabel = "mesh.owner";
+
+async function create(spec: K3dSpec, owner: string): Promise<void> {
+  const refused = refusal(k3d, spec.name, await k3d.find(spec.name), owner);
+  if (refused) throw new Error(refused);
+  // What an interrupted run left; k3d refuses a name that is taken.
+  await clear(spec);
+  const registries = path.join(clusterDirectory(spec.name), "registries.yaml");
+  await writePrivately(registries, registryConfiguration(spec.registryMirror));
+  await runK3d([
+    ...["cluster", "create", spec.name],
+    ...["--api-port", `127.0.0.1:${spec.ports[0]}`],
+    ...["--network", spec.network],
+    ...["--k3s-arg", `--cluster-domain=${spec.domain}@server:0`],
+    // The mesh brings its own Gateway API CRDs, which Traefik's would clash with from k3s 1.34 on.
+    ...["--k3s-arg", "--disable=traefik@server:0"],
+    ...["--runtime-label", `${ownerLabel}=${encode(owner)}@server:*`],
+    ...["--registry-config", registries],
+    ...(spec.nodeImage ? ["--image", spec.nodeImage] : []),
+    // k3d's own merges are not locked, and lose contexts.
+    ...["--kubeconfig-update-default=false", "--kubeconfig-switch-context=false", "--wait"],
+  ]);
+  if (spec.images.length > 0) await runK3d(["image", "import", "--cluster", spec.name, ...spec.images]);
+
+  const kubeconfig = await standalone(await runK3d(["kubeconfig", "get", spec.name]), spec.context);
+  await addContext(kubeconfig);
+  await recordMade(spec.name, owner, kubeconfig);
+}
+
+async function remove(spec: LocalSpec, owner: string): Promise<void> {
+  const found = await k3d.find(spec.name);
+  // A cluster that is gone already, or someone else's by now, is deleted as far as this stack goes.
+  if (found === undefined || found.owner === owner) await clear(spec);
+}
+
+async function clear(spec: LocalSpec): Promise<void> {
+  await fs.rm(ownKubeconfig(spec.name), { force: true });
+  if (await k3d.find(spec.name)) await runK3d(["cluster", "delete", spec.name]);
+  await removeContext(spec.context);
+  await fs.rm(clusterDirectory(spec.name), { recursive: true, force: true });
+}
+
+/** k3d clusters as preflight and the verbs below see them. */
+export const k3d: LocalRuntime = {
+  name: "k3d",
+  async find(name) {
+    const clusters = JSON.parse(await runK3d(["cluster", "list", "-o", "json"])) as Listed[];
+    const cluster = clusters.find((candidate) => candidate.name === name);
+    if (!cluster) return undefined;
+    const label = cluster.nodes.map(({ runtimeLabels }) => runtimeLabels?.[ownerLabel]).find((value) => value);
+    const running = cluster.serversCount > 0 && cluster.serversRunning === cluster.serversCount;
+    return { owner: label && decode(label), running };
+  },
+  deleteCommand: (name) => `k3d cluster delete ${name}`,
+  startCommand: (name) => `k3d cluster start ${name}`,
+};
+
+/** What is used here of `k3d cluster list -o json`. */
+interface Listed {
+  name: string;
+  serversCount: number;
+  serversRunning: number;
+  nodes: { role: string; runtimeLabels?: Record<string, string> }[];
+}
+
+/**
+ * Why Docker cannot be used, in one sentence, or undefined.
+ */
+export async function dockerProblem(): Promise<string | undefined> {
+  try {
+    await run("docker", ["version", "--format", "{{.Server.Version}}"]);
+    return undefined;
+  } catch (error) {
+    const text = String(error);
+    if (/is not on PATH/.test(text)) return "runtime is k3d, but docker is not installed. Next: install Docker";
+    if (/permission denied/i.test(text)) {
+      return "runtime is k3d, but you may not use Docker's socket. Next: sudo usermod -aG docker $USER, and log in anew";
+    }
+    if (/cannot connect|connection refused|no such host|failed to connect/i.test(text)) {
+      return "runtime is k3d, but no Docker engine answers. Next: start Docker, or docker context ls";
+    }
+    return `runtime is k3d, but docker version fails: ${text}`;
+  }
+}
+
+async function createNetwork(name: string, owner: string): Promise<void> {
+  const refused = await networkProblem(name, owner);
+  if (refused) throw new Error(refused);
+  if ((await networkOwner(name)) === owner) return;
+  await run("docker", ["network", "create", "--label", `${ownerLabel}=${encode(owner)}`, name]);
+}
+
+/** Why this network is not touched, or undefined. */
+export async function networkProblem(name: string, owner: string): Promise<string | undefined> {
+  const found = await networkOwner(name);
+  if (found === undefined || found === owner) return undefined;
+  return (
+    `Docker network ${name} belongs to ${found || "someone else (no stack made it)"}, this is ${owner}; it is left ` +
+    `alone. Next: use a stack of another name (npm start -- <name>), or docker network rm ${name}`
+  );
+}
+
+async function removeNetwork(name: string, owner: string): Promise<void> {
+  if ((await networkOwner(name)) === owner) await run("docker", ["network", "rm", name]);
+}
+
+/** @returns undefined where there is no such network, "" where no stack made it */
+async function networkOwner(name: string): Promise<string | undefined> {
+  // Docker's name filter finds parts of names too.
+  const format = `{{.Name}} {{.Label "${ownerLabel}"}}`;
+  const lines = await run("docker", ["network", "ls", "--filter", `name=${name}`, "--format", format]);
+  const line = lines.split("\n").find((candidate) => candidate.split(" ")[0] === name);
+  return line === undefined ? undefined : decode(line.split(" ")[1] ?? "");
+}
+
+/** Every image through one registry. https://docs.k3s.io/installation/private-registry */
+function registryConfiguration(mirror: string | undefined): string {
+  if (!mirror) return "{}\n";
+  const { origin, pathname } = new URL(mirror);
+  const prefix = pathname.replace(/^\/|\/$/g, "");
+  return stringify({
+    mirrors: { "*": { endpoint: [origin], ...(prefix && { rewrite: { "^(.*)$": `${prefix}/$1` } }) } },
+  });
+}
+
+/** k3d edits the default kubeconfig when it deletes a cluster, without a lock: it gets one of its own. */
+async function runK3d(args: string[]): Promise<string> {
+  const unused = path.join(os.tmpdir(), `k3d-kubeconfig-${process.pid}`);
+  try {
+    return await run("k3d", args, { KUBECONFIG: unused });
+  } finally {
+    await fs.rm(unused, { force: true });
+  }
+}
+
+const encode = (text: string) => Buffer.from(text).toString("base64url");
+const decode = (text: string) => Buffer.from(text, "base64url").toString();
+
+if (require.main === module) {
+  const owner = variable("MESH_OWNER");
+  const cluster = (work: (spec: K3dSpec) => Promise<void>) => () => {
+    const spec = JSON.parse(variable("MESH_CLUSTER")) as K3dSpec;
+    return exclusively(clusterDirectory(spec.name), () => work(spec));
+  };
+  void main({
+    create: cluster((spec) => create(spec, owner)),
+    update: () => Promise.resolve(),
+    delete: cluster((spec) => remove(spec, owner)),
+    kubeconfig: cluster(async ({ name }) => void process.stdout.write(await fs.readFile(ownKubeconfig(name), "utf8"))),
+    "create-network": () => createNetwork(variable("MESH_NETWORK"), owner),
+    "delete-network": () => removeNetwork(variable("MESH_NETWORK"), owner),
+  });
+}

@@ -1,0 +1,148 @@
+import * as fs from "node:fs/promises";
+import * as os from "node:os";
+import * as path from "node:path";
+import { stringify } from "yaml";
+import { type LocalRuntime, portProblem, refusal } from "./check";
+import { addContext, removeContext, standalone } from "./kubeconfig";
+import { clusterDirectory, exclusively, exists, ownKubeconfig, recordMade, writePrivately } from "./places";
+import { main, run } from "./run";
+import { type LocalSpec, variable } from "./spec";
+
+/** Kubernetes that the official binaries are taken of, where none are on PATH. */
+const kubernetesVersion = "v1.34.4";
+
+async function create(spec: LocalSpec, owner: string): Promise<void> {
+  const refused = refusal(kwok, spec.name, await kwok.find(spec.name), owner);
+  if (refused) throw new Error(refused);
+  await clear(spec);
+  const taken = await portProblem(spec);
+  if (taken) throw new Error(taken);
+  await fs.mkdir(kwokDirectory(spec.name), { recursive: true });
+  await fs.writeFile(signature(spec.name), owner);
+
+  const config = path.join(clusterDirectory(spec.name), "kwok.yaml");
+  await writePrivately(config, configuration(spec));
+  const fresh = `${ownKubeconfig(spec.name)}.new`;
+  await fs.rm(fresh, { force: true });
+  const binaries = await localBinaries();
+  const common = ["--name", spec.name, "--config", config];
+  await run("kwokctl", [...common, "create", "cluster", "--kubeconfig", fresh, "--wait", "2m", ...binaries]);
+  await run("kwokctl", [...common, "scale", "node", "--replicas", "1"]);
+
+  const kubeconfig = await standalone(await fs.readFile(fresh, "utf8"), spec.context);
+  await addContext(kubeconfig);
+  await fs.rm(fresh);
+  await recordMade(spec.name, owner, kubeconfig);
+}
+
+async function remove(spec: LocalSpec, owner: string): Promise<void> {
+  // A cluster that is gone already, or someone else's by now, is deleted as far as this stack goes.
+  const found = await kwok.find(spec.name);
+  if (!found || found.owner === owner) await clear(spec);
+}
+
+/** Ends what a cluster of ours, whole or half made, left: processes, directory, context, files. */
+async function clear(spec: LocalSpec): Promise<void> {
+  await fs.rm(ownKubeconfig(spec.name), { force: true });
+  if (await exists(path.join(kwokDirectory(spec.name), "kwok.yaml"))) {
+    const unused = path.join(clusterDirectory(spec.name), "kubeconfig.unused");
+    await run("kwokctl", ["--name", spec.name, "delete", "cluster", "--kubeconfig", unused]);
+  }
+  await removeContext(spec.context);
+  await fs.rm(kwokDirectory(spec.name), { recursive: true, force: true });
+  await fs.rm(clusterDirectory(spec.name), { recursive: true, force: true });
+}
+
+/** kwok clusters as preflight and the verbs below see them. */
+export const kwok: LocalRuntime = {
+  name: "kwok",
+  async find(name) {
+    if (!(await exists(kwokDirectory(name)))) return undefined;
+    const owner = await fs.readFile(signature(name), "utf8").catch(() => undefined);
+    return { owner, running: await exists(path.join(kwokDirectory(name), "kwok.yaml")) };
+  },
+  deleteCommand: (name) => `kwokctl --name ${name} delete cluster`,
+  startCommand: (name) => `kwokctl --name ${name} start cluster`,
+};
+
+function kwokDirectory(name: string): string {
+  return path.join(process.env.KWOK_WORKDIR ?? path.join(os.homedir(), ".kwok"), "clusters", name);
+}
+
+/** Written before kwokctl runs, so that a half-made cluster is known as ours. */
+function signature(name: string): string {
+  return path.join(kwokDirectory(name), "mesh-owner");
+}
+
+/**
+ * Every port is given: kwokctl picks free ones otherwise, and two at once pick the same. etcd's peer port has no flag.
+ *
+ * Nothing gives a LoadBalancer Service its address on kwok, and Pulumi rightly waits for one: the Stage does. The
+ * address is from the range kept for documentation (RFC 5737), since no traffic flows.
+ */
+function configuration(spec: LocalSpec): string {
+  const [apiServer, etcd, etcdPeer, controllerManager, scheduler, kwok] = spec.ports;
+  const ports = {
+    kubeApiserverPort: apiServer,
+    etcdPort: etcd,
+    etcdPeerPort: etcdPeer,
+    kubeControllerManagerPort: controllerManager,
+    kubeSchedulerPort: scheduler,
+    kwokControllerPort: kwok,
+  };
+  const kwokctl = {
+    apiVersion: "config.kwok.x-k8s.io/v1alpha1",
+    kind: "KwokctlConfiguration",
+    options: { runtime: "binary", kubeVersion: kubernetesVersion, ...ports },
+  };
+  const loadBalancer = {
+    apiVersion: "kwok.x-k8s.io/v1alpha1",
+    kind: "Stage",
+    metadata: { name: "service-load-balancer" },
+    spec: {
+      resourceRef: { apiGroup: "v1", kind: "Service" },
+      selector: {
+        matchExpressions: [
+          { key: ".spec.type", operator: "In", values: ["LoadBalancer"] },
+          { key: ".status.loadBalancer.ingress", operator: "DoesNotExist" },
+        ],
+      },
+      next: { statusTemplate: "loadBalancer:\n  ingress:\n  - ip: 192.0.2.1\n" },
+    },
+  };
+  return [kwokctl, loadBalancer].map((document) => stringify(document)).join("---\n");
+}
+
+/** Binaries on PATH, which kwokctl would download otherwise. */
+async function localBinaries(): Promise<string[]> {
+  const flags = {
+    "--etcd-binary": "etcd",
+    "--kube-apiserver-binary": "kube-apiserver",
+    "--kube-controller-manager-binary": "kube-controller-manager",
+    "--kube-scheduler-binary": "kube-scheduler",
+    "--kwok-controller-binary": "kwok",
+  };
+  const found: string[] = [];
+  for (const [flag, binary] of Object.entries(flags)) {
+    for (const directory of (process.env.PATH ?? "").split(path.delimiter)) {
+      const file = path.join(directory, binary);
+      if (await exists(file)) {
+        found.push(flag, file);
+        break;
+      }
+    }
+  }
+  return found;
+}
+
+if (require.main === module) {
+  const spec = JSON.parse(variable("MESH_CLUSTER")) as LocalSpec;
+  const owner = variable("MESH_OWNER");
+  const locked = (work: () => Promise<void>) => () => exclusively(clusterDirectory(spec.name), work);
+  void main({
+    create: locked(() => create(spec, owner)),
+    update: () => Promise.resolve(),
+    delete: locked(() => remove(spec, owner)),
+    kubeconfig: async () => void process.stdout.write(await fs.readFile(ownKubeconfig(spec.name), "utf8")),
+  });
+}

@@ -1,0 +1,66 @@
+import * as fs from "node:fs/promises";
+import * as os from "node:os";
+import * as path from "node:path";
+import { lock } from "proper-lockfile";
+
+/**
+ * The directory that holds what belongs to one local cluster on this machine: its kubeconfig, its runtime's settings.
+ *
+ * Example: `~/.local/share/linkerd-multicluster-mesh/alice-east`
+ */
+export function clusterDirectory(outsideName: string): string {
+  const data = process.env.XDG_DATA_HOME ?? path.join(os.homedir(), ".local", "share");
+  return path.join(data, "linkerd-multicluster-mesh", outsideName);
+}
+
+/**
+ * The cluster's own kubeconfig, mode 600. Written last when a cluster is made and removed first when it goes: where it
+ * stands, the cluster is meant to be there.
+ */
+export function ownKubeconfig(outsideName: string): string {
+  return path.join(clusterDirectory(outsideName), "kubeconfig");
+}
+
+/** Whose it is, in words. */
+export function ownerFile(outsideName: string): string {
+  return path.join(clusterDirectory(outsideName), "owner");
+}
+
+/** Says, as the last step of making a cluster, that it stands. */
+export async function recordMade(outsideName: string, owner: string, kubeconfig: string): Promise<void> {
+  await writePrivately(ownerFile(outsideName), owner);
+  await writePrivately(ownKubeconfig(outsideName), kubeconfig);
+}
+
+/**
+ * Runs `work` while no other process works on the same thing. An interrupted engine leaves its programs running: the
+ * next update's program waits for them here instead of fighting them.
+ */
+export async function exclusively<T>(thing: string, work: () => Promise<T>): Promise<T> {
+  await fs.mkdir(path.dirname(thing), { recursive: true });
+  const release = await lock(thing, {
+    realpath: false,
+    stale: 10_000,
+    retries: { retries: 600, minTimeout: 50, maxTimeout: 500 },
+  });
+  try {
+    return await work();
+  } finally {
+    await release();
+  }
+}
+
+/** Writes a file that only its owner can read, whole or not at all. */
+export async function writePrivately(file: string, text: string): Promise<void> {
+  await fs.mkdir(path.dirname(file), { recursive: true });
+  const partial = `${file}.${process.pid}.partial`;
+  await fs.writeFile(partial, text, { mode: 0o600 });
+  await fs.rename(partial, file);
+}
+
+export function exists(file: string): Promise<boolean> {
+  return fs.access(file).then(
+    () => true,
+    () => false,
+  );
+}

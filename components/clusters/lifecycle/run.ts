@@ -1,0 +1,34 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
+const exec = promisify(execFile);
+
+/**
+ * Runs a program to its end.
+ *
+ * @returns what it printed on standard output
+ * @throws Error with its command line, exit status and standard error
+ */
+export async function run(file: string, args: string[], env: Record<string, string> = {}): Promise<string> {
+  try {
+    const { stdout } = await exec(file, args, { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, ...env } });
+    return stdout;
+  } catch (error) {
+    const { code, stderr } = error as { code?: string | number; stderr?: string };
+    if (code === "ENOENT")
+      throw new Error(`${file} is not on PATH. Next: npm start, which brings it, or install it`, { cause: error });
+    throw new Error(`${[file, ...args].join(" ")} ended with ${code}: ${stderr?.trim() ?? String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Runs the verb that the command line names. */
+export async function main(verbs: Record<string, () => Promise<void>>): Promise<void> {
+  const verb = verbs[process.argv[2] ?? ""];
+  if (!verb) throw new Error(`allowed: ${Object.keys(verbs).join(", ")}`);
+  await verb().catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  });
+}

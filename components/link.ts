@@ -1,0 +1,117 @@
+import * as command from "@pulumi/command";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Cluster } from "./clusters/cluster";
+import { inCluster } from "./clusters/cluster";
+import { program } from "./clusters/program";
+import type { Linkerd } from "./linkerd";
+import type { Multicluster } from "./multicluster";
+import { multiclusterNamespace } from "./multicluster";
+import { RemoteAccess } from "./remoteAccess";
+
+/** One end of a link. */
+export interface LinkEnd {
+  cluster: Cluster;
+  linkerd: Linkerd;
+  multicluster: Multicluster;
+}
+
+export interface LinkArgs {
+  /** The cluster that mirrors. The link's objects live here. */
+  source: LinkEnd;
+  /** The cluster whose exported services are mirrored. The link has its name. */
+  target: LinkEnd;
+}
+
+/**
+ * One directed edge of the mesh: `source` mirrors what `target` exports.
+ *
+ * It reads a token, a CA and the gateway's address from the target; nothing else crosses from one cluster to another.
+ *
+ * @example new MulticlusterLink("mesh-east-to-west", { source: east, target: west }, { parent: mesh });
+ */
+export class MulticlusterLink extends pulumi.ComponentResource {
+  constructor(name: string, { source, target }: LinkArgs, opts: { parent: pulumi.Resource }) {
+    super("mesh:index:MulticlusterLink", name, {}, opts);
+    const link = target.cluster.plan.name;
+    const { domain } = target.cluster.plan;
+    const inSource = inCluster(source.cluster, this);
+
+    const access = new RemoteAccess(
+      name,
+      { target: target.cluster, namespace: target.multicluster.namespace, source: source.cluster.plan.name },
+      { parent: this },
+    );
+    const credentials = `cluster-credentials-${link}`;
+    const stringData = { kubeconfig: access.kubeconfig };
+    const type = "mirror.linkerd.io/remote-kubeconfig";
+    // Twice: the mirror reads its own, the destination controller the one in Linkerd's namespace.
+    const forMirror = new k8s.core.v1.Secret(
+      `${name}-mirror`,
+      { metadata: { name: credentials, namespace: multiclusterNamespace }, type, stringData },
+      { ...inSource, dependsOn: source.multicluster.namespace },
+    );
+    const forDestination = new k8s.core.v1.Secret(
+      `${name}-destination`,
+      {
+        metadata: {
+          name: credentials,
+          namespace: "linkerd",
+          labels: { "multicluster.linkerd.io/cluster-name": link },
+          annotations: {
+            "multicluster.linkerd.io/trust-domain": domain,
+            "multicluster.linkerd.io/cluster-domain": domain,
+          },
+        },
+        type,
+        stringData,
+      },
+      { ...inSource, dependsOn: source.linkerd.namespace },
+    );
+
+    const leftovers = mirrorCleanup(name, source.cluster, link, {
+      parent: this,
+      ...(source.cluster.lifeline && { deletedWith: source.cluster.lifeline }),
+    });
+    new k8s.apiextensions.CustomResource(
+      name,
+      {
+        apiVersion: "multicluster.linkerd.io/v1alpha3",
+        kind: "Link",
+        metadata: { name: link, namespace: multiclusterNamespace },
+        spec: {
+          targetClusterName: link,
+          targetClusterDomain: domain,
+          targetClusterLinkerdNamespace: "linkerd",
+          clusterCredentialsSecret: credentials,
+          gatewayAddress: target.multicluster.gatewayAddress,
+          gatewayPort: "4143",
+          gatewayIdentity: `linkerd-gateway.${multiclusterNamespace}.serviceaccount.identity.linkerd.${domain}`,
+          probeSpec: { path: "/ready", port: "4191", period: "3s" },
+          // Without a selector nothing is mirrored.
+          selector: { matchLabels: { "mirror.linkerd.io/exported": "true" } },
+          remoteDiscoverySelector: { matchLabels: { "mirror.linkerd.io/exported": "remote-discovery" } },
+          federatedServiceSelector: { matchLabels: { "mirror.linkerd.io/federated": "member" } },
+        },
+      },
+      // The Link CRD comes with the source's extension. `leftovers` outlives the Link, so that it cleans up after it.
+      { ...inSource, dependsOn: [source.multicluster, forMirror, forDestination, leftovers] },
+    );
+    this.registerOutputs();
+  }
+}
+
+/**
+ * Deleting a Link leaves its mirror services behind; this removes them when a link goes and its cluster stays.
+ */
+function mirrorCleanup(name: string, source: Cluster, link: string, opts: pulumi.CustomResourceOptions) {
+  return new command.local.Command(
+    `${name}-mirror-cleanup`,
+    {
+      delete: program("components/removeMirrors.ts"),
+      environment: { MESH_KUBECONFIG: source.kubeconfig, MESH_LINK: link },
+      addPreviousOutputInEnv: false,
+    },
+    opts,
+  );
+}

@@ -1,0 +1,96 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { ChartPaths } from "../charts";
+import type { TrustPlan } from "../plan";
+import type { Cluster } from "./clusters/cluster";
+import { inCluster } from "./clusters/cluster";
+import { withoutDescriptions } from "./slimCrds";
+import type { Issuer } from "./trustAnchor";
+
+/** Pods carry it so that they restart, in the graph's order, when certificates change. */
+export const trustAnnotation = "linkerd-multicluster-mesh/trust";
+
+export interface LinkerdArgs {
+  cluster: Cluster;
+  charts: ChartPaths;
+  /** Every root to trust, PEM: the very same string in every cluster. */
+  trustBundle: pulumi.Input<string>;
+  issuer: Issuer;
+  trust: TrustPlan;
+  /** Example: `linkerd=debug,warn`, which is the seed's. */
+  proxyLogLevel: string;
+  /**
+   * `Fail`: no pod starts without its proxy, not even while the injector restarts. `Ignore`: such pods run unmeshed
+   * until someone restarts them, which is the chart's default.
+   */
+  webhookFailurePolicy: "Fail" | "Ignore";
+}
+
+/**
+ * Linkerd in one cluster: its namespace, CRDs and control plane. Ready when the control plane is.
+ *
+ * @example new Linkerd("mesh-east", { cluster: east, charts, trustBundle: anchor.bundlePem, issuer, ... }, { parent: mesh });
+ */
+export class Linkerd extends pulumi.ComponentResource {
+  readonly namespace: k8s.core.v1.Namespace;
+
+  constructor(name: string, args: LinkerdArgs, opts: { parent: pulumi.Resource }) {
+    const { cluster, charts, issuer, trust } = args;
+    super("mesh:index:Linkerd", name, {}, inCluster(cluster, opts.parent));
+    this.namespace = new k8s.core.v1.Namespace(
+      name,
+      {
+        metadata: {
+          name: "linkerd",
+          annotations: { "linkerd.io/inject": "disabled" },
+          labels: {
+            "linkerd.io/control-plane-ns": "linkerd",
+            "linkerd.io/is-control-plane": "true",
+            // Keeps Linkerd's own webhooks off its own pods: with policy Fail nothing could start here otherwise.
+            "config.linkerd.io/admission-webhooks": "disabled",
+            "pod-security.kubernetes.io/enforce": "privileged",
+          },
+        },
+      },
+      { parent: this },
+    );
+    const crds = new k8s.helm.v4.Chart(
+      `${name}-crds`,
+      {
+        chart: charts["linkerd-crds"],
+        namespace: "linkerd",
+        // `linkerd check` fails without the Gateway API, and k3s' own copy goes with Traefik, which is off.
+        values: { installGatewayAPI: true },
+      },
+      { parent: this, transforms: [withoutDescriptions] },
+    );
+    new k8s.helm.v4.Chart(
+      `${name}-control-plane`,
+      {
+        chart: charts["linkerd-control-plane"],
+        namespace: "linkerd",
+        values: {
+          clusterDomain: cluster.plan.domain,
+          identityTrustDomain: cluster.plan.domain,
+          identityTrustAnchorsPEM: args.trustBundle,
+          identity: { issuer: { tls: { crtPEM: issuer.keyPair.certPem, keyPEM: issuer.keyPair.keyPem } } },
+          // Given, or the charts make new ones at every render and every update restarts the control plane.
+          ...Object.fromEntries(
+            Object.entries(issuer.webhooks).map(([webhook, { certPem, keyPem }]) => [
+              webhook,
+              { crtPEM: certPem, keyPEM: keyPem, caBundle: certPem },
+            ]),
+          ),
+          // Its schedule is taken from the clock, and it reports to Linkerd's makers.
+          disableHeartBeat: true,
+          proxy: { logLevel: args.proxyLogLevel },
+          webhookFailurePolicy: args.webhookFailurePolicy,
+          // The identity controller sees a changed issuer about a minute late; a restart sees it at once.
+          podAnnotations: { [trustAnnotation]: trust.fingerprint },
+        },
+      },
+      { parent: this, dependsOn: [this.namespace, crds] },
+    );
+    this.registerOutputs();
+  }
+}

@@ -1,0 +1,86 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { ChartPaths } from "../charts";
+import type { Plan } from "../plan";
+import type { Settings } from "../settings";
+import { makeClusters } from "./clusters";
+import { Linkerd } from "./linkerd";
+import { MulticlusterLink, type LinkEnd } from "./link";
+import { Multicluster } from "./multicluster";
+import { TrustAnchor } from "./trustAnchor";
+import { Workloads } from "./workloads";
+
+export interface MeshArgs {
+  plan: Plan;
+  settings: Settings;
+  charts: ChartPaths;
+  /** Who the local clusters belong to. Example: `stack dev of /home/alice/mesh` */
+  owner: string;
+}
+
+/** What is told of one cluster to whoever uses it. */
+export interface ClusterOutputs {
+  /** Context for kubectl. */
+  context: string;
+  domain: string;
+  /** Where the other clusters' Links find its gateway. */
+  gateway: pulumi.Output<string>;
+  /** Its API server as the other clusters' pods reach it. */
+  apiServer: pulumi.Output<string>;
+  /** When its issuer expires, RFC 3339. */
+  issuerExpires: pulumi.Output<string>;
+}
+
+/**
+ * The whole mesh: clusters, one trust anchor, Linkerd and its multicluster extension in each, the links between them,
+ * and the workloads.
+ *
+ * @example new Mesh("mesh", { plan, settings, charts, owner });
+ */
+export class Mesh extends pulumi.ComponentResource {
+  readonly clusters: Record<string, ClusterOutputs> = {};
+  readonly kubeconfigs: pulumi.Output<Record<string, string>>;
+  readonly trustAnchor: TrustAnchor;
+
+  constructor(name: string, args: MeshArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("mesh:index:Mesh", name, {}, opts);
+    const { plan, settings, charts } = args;
+    const { trust } = plan;
+    const child = { parent: this };
+
+    this.trustAnchor = new TrustAnchor(name, { plan: trust }, child);
+    const ends = new Map<string, LinkEnd>();
+    for (const cluster of makeClusters(name, args, child)) {
+      const clusterName = cluster.plan.name;
+      const full = `${name}-${clusterName}`;
+      const issuer = this.trustAnchor.issuer(cluster.plan);
+      const trustBundle = this.trustAnchor.bundlePem;
+      const { proxyLogLevel, webhookFailurePolicy } = settings;
+
+      const linkerd = new Linkerd(
+        full,
+        { cluster, charts, trust, trustBundle, issuer, proxyLogLevel, webhookFailurePolicy },
+        child,
+      );
+      const multicluster = new Multicluster(full, { cluster, linkerd, charts, trust }, child);
+      new Workloads(full, { cluster, linkerd, trust }, child);
+
+      ends.set(clusterName, { cluster, linkerd, multicluster });
+      this.clusters[clusterName] = {
+        context: cluster.plan.context,
+        domain: cluster.plan.domain,
+        gateway: multicluster.gatewayAddress,
+        apiServer: cluster.apiServerForPeers,
+        issuerExpires: issuer.expires,
+      };
+    }
+    for (const link of plan.links) {
+      const [source, target] = [ends.get(link.source.name), ends.get(link.target.name)];
+      if (!source || !target) throw new Error("plan.ts makes links between planned clusters only");
+      new MulticlusterLink(`${name}-${link.source.name}-to-${link.target.name}`, { source, target }, child);
+    }
+    this.kubeconfigs = pulumi.secret(
+      pulumi.all(Object.fromEntries([...ends].map(([clusterName, { cluster }]) => [clusterName, cluster.kubeconfig]))),
+    );
+    this.registerOutputs();
+  }
+}

@@ -1,0 +1,101 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Cluster } from "./clusters/cluster";
+import { inCluster } from "./clusters/cluster";
+
+export interface RemoteAccessArgs {
+  /** The cluster that is read. Everything made here lives in it. */
+  target: Cluster;
+  /** The target's `linkerd-multicluster`. */
+  namespace: k8s.core.v1.Namespace;
+  /** Name of the cluster that reads. */
+  source: string;
+}
+
+/** What the service mirror does in a target cluster, and nothing else. linkerd2, multicluster/service-mirror. */
+const watch = ["list", "get", "watch"];
+const clusterRules = [
+  { apiGroups: [""], resources: ["services", "endpoints", "pods"], verbs: watch },
+  { apiGroups: ["apps"], resources: ["replicasets"], verbs: watch },
+  { apiGroups: ["batch"], resources: ["jobs"], verbs: watch },
+  { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: watch },
+  { apiGroups: ["policy.linkerd.io"], resources: ["servers"], verbs: watch },
+  { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+  { apiGroups: [""], resources: ["configmaps"], resourceNames: ["linkerd-config"], verbs: ["get"] },
+];
+
+/**
+ * One account in the target for one source: revocable alone. Account, then rights, then token, in this order: a token
+ * Secret that comes before its account is deleted by Kubernetes at once.
+ */
+export class RemoteAccess extends pulumi.ComponentResource {
+  /** For the source's pods: the target's address as they reach it, its CA and the account's token. A secret. */
+  readonly kubeconfig: pulumi.Output<string>;
+
+  constructor(name: string, args: RemoteAccessArgs, opts: { parent: pulumi.Resource }) {
+    super("mesh:index:RemoteAccess", name, {}, inCluster(args.target, opts.parent));
+    const account = `linkerd-service-mirror-${args.source}`;
+    const namespace = args.namespace.metadata.name;
+    const metadata = { name: account };
+    const child = { parent: this };
+
+    const serviceAccount = new k8s.core.v1.ServiceAccount(name, { metadata: { ...metadata, namespace } }, child);
+    const role = new k8s.rbac.v1.ClusterRole(name, { metadata, rules: clusterRules }, child);
+    const binding = new k8s.rbac.v1.ClusterRoleBinding(
+      name,
+      {
+        metadata,
+        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role.metadata.name },
+        subjects: [{ kind: "ServiceAccount", name: serviceAccount.metadata.name, namespace }],
+      },
+      child,
+    );
+    const token = new k8s.core.v1.Secret(
+      name,
+      {
+        metadata: {
+          name: `${account}-token`,
+          namespace,
+          annotations: { "kubernetes.io/service-account.name": serviceAccount.metadata.name },
+        },
+        type: "kubernetes.io/service-account-token",
+      },
+      { ...child, dependsOn: [serviceAccount, binding], additionalSecretOutputs: ["data"] },
+    );
+    this.kubeconfig = pulumi.secret(
+      pulumi.all([token.data, args.target.apiServerForPeers]).apply(([data, server]) =>
+        kubeconfigOf({
+          cluster: args.target.plan.name,
+          server,
+          user: account,
+          ca: data["ca.crt"],
+          token: data.token,
+        }),
+      ),
+    );
+    this.registerOutputs();
+  }
+}
+
+interface Credentials {
+  cluster: string;
+  server: string;
+  user: string;
+  /** Base64, as in a Secret. */
+  ca?: string;
+  /** Base64, as in a Secret. */
+  token?: string;
+}
+
+/** JSON is YAML: sorted keys, and no diff from formatting. */
+function kubeconfigOf({ cluster, server, user, ca, token }: Credentials): string {
+  if (!ca || !token) throw new Error(`the token Secret of ${user} in ${cluster} has no token yet`);
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "Config",
+    clusters: [{ name: cluster, cluster: { server, "certificate-authority-data": ca } }],
+    users: [{ name: user, user: { token: Buffer.from(token, "base64").toString() } }],
+    contexts: [{ name: cluster, context: { cluster, user } }],
+    "current-context": cluster,
+  });
+}

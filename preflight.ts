@@ -1,0 +1,29 @@
+import { type LocalRuntime, problem } from "./components/clusters/lifecycle/check";
+import { dockerProblem, k3d, networkProblem } from "./components/clusters/lifecycle/k3d";
+import { kwok } from "./components/clusters/lifecycle/kwok";
+import type { Plan } from "./plan";
+import { RefusedError } from "./settings";
+
+/**
+ * Refuses, before anything is created, what this machine cannot give: an engine, names and ports that someone else
+ * has, clusters of this stack that were removed or stopped behind its back.
+ *
+ * @param owner whose clusters are ours. Example: `stack dev of /home/alice/mesh`
+ * @throws RefusedError with every problem found
+ */
+export async function preflight(plan: Plan, owner: string): Promise<void> {
+  if (plan.runtime === "existing") return;
+  if (plan.runtime === "k3d") {
+    const docker = await dockerProblem();
+    if (docker) throw new RefusedError([docker]);
+  }
+  const runtime: LocalRuntime = plan.runtime === "k3d" ? k3d : kwok;
+  const problems = await Promise.all([
+    ...plan.clusters.map(({ outsideName, context, ports }) =>
+      problem(runtime, { name: outsideName, context, ports }, owner),
+    ),
+    ...(plan.runtime === "k3d" ? [networkProblem(plan.network, owner)] : []),
+  ]);
+  const found = problems.filter((one) => one !== undefined);
+  if (found.length > 0) throw new RefusedError(found);
+}
