@@ -40,6 +40,8 @@ export interface Settings {
   charts: ChartSource;
   proxyLogLevel: string;
   webhookFailurePolicy: "Fail" | "Ignore";
+  /** False where the clusters have the Gateway API's CRDs already, as GKE does. Default: true */
+  installGatewayApi: boolean;
   trustAnchors: number[];
   issuerGeneration: number;
   /** First host port of the local runtimes. Default: 6440 in stack dev, else derived from the stack's name. */
@@ -101,6 +103,7 @@ export function readSettings(root = process.cwd()): Settings {
   for (const key of ["issuerGeneration", "portBase"]) {
     raw[key] = config.getNumber(key);
   }
+  raw.installGatewayApi = config.getBoolean("installGatewayApi");
   // The same as the setting, for a shell: a directory is a path of one machine, a stack's settings are everybody's.
   raw.chartDirectory ??= process.env.MESH_CHART_DIRECTORY;
   return checkSettings(raw, root);
@@ -144,6 +147,7 @@ export function checkSettings(raw: RawSettings, root: string): Settings {
     charts: checkCharts(raw, root, text, problems),
     proxyLogLevel: text("proxyLogLevel", "linkerd=debug,warn"),
     webhookFailurePolicy: policy as "Fail" | "Ignore",
+    installGatewayApi: (raw.installGatewayApi ?? true) as boolean,
     trustAnchors: checkGenerations(raw.trustAnchors ?? [1], problems),
     issuerGeneration: checkInteger("issuerGeneration", raw.issuerGeneration ?? 1, 1, 1_000_000, problems),
     portBase: raw.portBase === undefined ? undefined : checkInteger("portBase", raw.portBase, 1024, 65_000, problems),

@@ -39,7 +39,12 @@ export class MulticlusterLink extends pulumi.ComponentResource {
 
     const access = new RemoteAccess(
       name,
-      { target: target.cluster, namespace: target.multicluster.namespace, source: source.cluster.plan.name },
+      {
+        target: target.cluster,
+        namespace: target.multicluster.namespace,
+        linkerdNamespace: target.linkerd.namespace,
+        source: source.cluster.plan.name,
+      },
       { parent: this },
     );
     const credentials = `cluster-credentials-${link}`;

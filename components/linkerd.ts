@@ -1,11 +1,14 @@
+import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ChartPaths } from "../charts";
 import type { TrustPlan } from "../plan";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
+import { program } from "./clusters/program";
 import { withoutDescriptions } from "./slimCrds";
 import type { Issuer } from "./trustAnchor";
+import { withoutSettling } from "./unsettledServices";
 
 /** Pods carry it so that they restart, in the graph's order, when certificates change. */
 export const trustAnnotation = "linkerd-multicluster-mesh/trust";
@@ -24,6 +27,8 @@ export interface LinkerdArgs {
    * until someone restarts them, which is the chart's default.
    */
   webhookFailurePolicy: "Fail" | "Ignore";
+  /** False where the cluster has the Gateway API's CRDs already, as GKE does. */
+  installGatewayApi: boolean;
 }
 
 /**
@@ -60,11 +65,12 @@ export class Linkerd extends pulumi.ComponentResource {
         chart: charts["linkerd-crds"],
         namespace: "linkerd",
         // `linkerd check` fails without the Gateway API, and k3s' own copy goes with Traefik, which is off.
-        values: { installGatewayAPI: true },
+        values: { installGatewayAPI: args.installGatewayApi },
       },
       { parent: this, transforms: [withoutDescriptions] },
     );
-    new k8s.helm.v4.Chart(
+    const certificates = this.certificates(name, args);
+    const controlPlane = new k8s.helm.v4.Chart(
       `${name}-control-plane`,
       {
         chart: charts["linkerd-control-plane"],
@@ -73,7 +79,7 @@ export class Linkerd extends pulumi.ComponentResource {
           clusterDomain: cluster.plan.domain,
           identityTrustDomain: cluster.plan.domain,
           identityTrustAnchorsPEM: args.trustBundle,
-          identity: { issuer: { tls: { crtPEM: issuer.keyPair.certPem, keyPEM: issuer.keyPair.keyPem } } },
+          identity: { externalCA: true, issuer: { scheme: "kubernetes.io/tls" } },
           // Given, or the charts make new ones at every render and every update restarts the control plane.
           ...Object.fromEntries(
             Object.entries(issuer.webhooks).map(([webhook, { certPem, keyPem }]) => [
@@ -89,8 +95,50 @@ export class Linkerd extends pulumi.ComponentResource {
           podAnnotations: { [trustAnnotation]: trust.fingerprint },
         },
       },
-      { parent: this, dependsOn: [this.namespace, crds] },
+      { parent: this, dependsOn: [crds, ...certificates], transforms: [withoutSettling] },
     );
+    if (args.webhookFailurePolicy === "Fail") {
+      new command.local.Command(
+        `${name}-webhooks`,
+        {
+          create: program("components/awaitWebhooks.ts"),
+          environment: { MESH_KUBECONFIG: cluster.kubeconfig },
+          triggers: [trust.fingerprint],
+          addPreviousOutputInEnv: false,
+        },
+        { parent: this, dependsOn: controlPlane },
+      );
+    }
     this.registerOutputs();
+  }
+
+  /**
+   * The trust roots and the issuer, made before the chart and changed before it.
+   *
+   * Left to the chart they would change side by side with the pods that read them at start: a pod can then start with
+   * the old roots, look up to date, and stay so.
+   */
+  private certificates(name: string, { trustBundle, issuer }: LinkerdArgs): pulumi.Resource[] {
+    const namespace = this.namespace.metadata.name;
+    return [
+      new k8s.core.v1.ConfigMap(
+        `${name}-trust-roots`,
+        { metadata: { name: "linkerd-identity-trust-roots", namespace }, data: { "ca-bundle.crt": trustBundle } },
+        { parent: this },
+      ),
+      new k8s.core.v1.Secret(
+        `${name}-issuer`,
+        {
+          metadata: { name: "linkerd-identity-issuer", namespace },
+          type: "kubernetes.io/tls",
+          stringData: {
+            "tls.crt": issuer.keyPair.certPem,
+            "tls.key": issuer.keyPair.keyPem,
+            "ca.crt": trustBundle,
+          },
+        },
+        { parent: this },
+      ),
+    ];
   }
 }

@@ -54,11 +54,11 @@ export class Mesh extends pulumi.ComponentResource {
       const full = `${name}-${clusterName}`;
       const issuer = this.trustAnchor.issuer(cluster.plan);
       const trustBundle = this.trustAnchor.bundlePem;
-      const { proxyLogLevel, webhookFailurePolicy } = settings;
+      const { proxyLogLevel, webhookFailurePolicy, installGatewayApi } = settings;
 
       const linkerd = new Linkerd(
         full,
-        { cluster, charts, trust, trustBundle, issuer, proxyLogLevel, webhookFailurePolicy },
+        { cluster, charts, trust, trustBundle, issuer, proxyLogLevel, webhookFailurePolicy, installGatewayApi },
         child,
       );
       const multicluster = new Multicluster(full, { cluster, linkerd, charts, trust }, child);

@@ -7,6 +7,7 @@ import { inCluster } from "./clusters/cluster";
 import type { Linkerd } from "./linkerd";
 import { trustAnnotation } from "./linkerd";
 import { withoutDescriptions } from "./slimCrds";
+import { withoutSettling } from "./unsettledServices";
 
 export const multiclusterNamespace = "linkerd-multicluster";
 
@@ -63,7 +64,7 @@ export class Multicluster extends pulumi.ComponentResource {
         },
       },
       // Its pods are meshed and its policies validated: both need a control plane that is ready.
-      { parent: this, dependsOn: [this.namespace, linkerd], transforms: [withoutDescriptions] },
+      { parent: this, dependsOn: [this.namespace, linkerd], transforms: [withoutDescriptions, withoutSettling] },
     );
     this.gatewayAddress =
       cluster.gatewayForPeers === undefined ? gatewayOf(chart) : pulumi.output(cluster.gatewayForPeers);

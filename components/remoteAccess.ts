@@ -6,8 +6,10 @@ import { inCluster } from "./clusters/cluster";
 export interface RemoteAccessArgs {
   /** The cluster that is read. Everything made here lives in it. */
   target: Cluster;
-  /** The target's `linkerd-multicluster`. */
+  /** The target's `linkerd-multicluster`, where the account lives. */
   namespace: k8s.core.v1.Namespace;
+  /** The target's `linkerd`, where the account reads one ConfigMap. */
+  linkerdNamespace: k8s.core.v1.Namespace;
   /** Name of the cluster that reads. */
   source: string;
 }
@@ -21,6 +23,8 @@ const clusterRules = [
   { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: watch },
   { apiGroups: ["policy.linkerd.io"], resources: ["servers"], verbs: watch },
   { apiGroups: [""], resources: ["events"], verbs: ["create", "patch"] },
+];
+const linkerdRules = [
   { apiGroups: [""], resources: ["configmaps"], resourceNames: ["linkerd-config"], verbs: ["get"] },
 ];
 
@@ -40,14 +44,19 @@ export class RemoteAccess extends pulumi.ComponentResource {
     const child = { parent: this };
 
     const serviceAccount = new k8s.core.v1.ServiceAccount(name, { metadata: { ...metadata, namespace } }, child);
-    const role = new k8s.rbac.v1.ClusterRole(name, { metadata, rules: clusterRules }, child);
-    const binding = new k8s.rbac.v1.ClusterRoleBinding(
+    const subjects = [{ kind: "ServiceAccount", name: serviceAccount.metadata.name, namespace }];
+    const apiGroup = "rbac.authorization.k8s.io";
+    const clusterRole = new k8s.rbac.v1.ClusterRole(name, { metadata, rules: clusterRules }, child);
+    const clusterBinding = new k8s.rbac.v1.ClusterRoleBinding(
       name,
-      {
-        metadata,
-        roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role.metadata.name },
-        subjects: [{ kind: "ServiceAccount", name: serviceAccount.metadata.name, namespace }],
-      },
+      { metadata, roleRef: { apiGroup, kind: "ClusterRole", name: clusterRole.metadata.name }, subjects },
+      child,
+    );
+    const inLinkerd = { ...metadata, namespace: args.linkerdNamespace.metadata.name };
+    const role = new k8s.rbac.v1.Role(name, { metadata: inLinkerd, rules: linkerdRules }, child);
+    const binding = new k8s.rbac.v1.RoleBinding(
+      name,
+      { metadata: inLinkerd, roleRef: { apiGroup, kind: "Role", name: role.metadata.name }, subjects },
       child,
     );
     const token = new k8s.core.v1.Secret(
@@ -60,7 +69,7 @@ export class RemoteAccess extends pulumi.ComponentResource {
         },
         type: "kubernetes.io/service-account-token",
       },
-      { ...child, dependsOn: [serviceAccount, binding], additionalSecretOutputs: ["data"] },
+      { ...child, dependsOn: [serviceAccount, clusterBinding, binding], additionalSecretOutputs: ["data"] },
     );
     this.kubeconfig = pulumi.secret(
       pulumi.all([token.data, args.target.apiServerForPeers]).apply(([data, server]) =>

@@ -32,8 +32,10 @@ export function inCluster(cluster: Cluster, parent: pulumi.Resource): pulumi.Com
  */
 export function clusterProvider(
   name: string,
-  args: { kubeconfig: pulumi.Output<string>; clusterIdentifier: string; context?: string },
+  args: { kubeconfig: pulumi.Output<string>; clusterIdentifier: string },
   opts: pulumi.ResourceOptions,
 ): k8s.Provider {
-  return new k8s.Provider(name, args, opts);
+  // Mutable: a rotation changes certificates in place. The provider would delete and make them anew otherwise, and pods
+  // would find none in between.
+  return new k8s.Provider(name, { ...args, enableConfigMapMutable: true, enableSecretMutable: true }, opts);
 }
