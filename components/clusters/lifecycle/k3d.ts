@@ -11,6 +11,9 @@ import { type K3dSpec, type LocalSpec, variable } from "./spec";
 /** Docker label of containers and networks: whose they are. Base64url, since k3d reads `@` as a node filter. */
 const ownerLabel = "mesh.owner";
 
+/** Long enough to pull the nodes' images over a slow line. */
+const createTimeout = "10m";
+
 async function create(spec: K3dSpec, owner: string): Promise<void> {
   const refused = refusal(k3d, spec.name, await k3d.find(spec.name), owner);
   if (refused) throw new Error(refused);
@@ -25,13 +28,18 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
     ...["--k3s-arg", `--cluster-domain=${spec.domain}@server:0`],
     // The mesh brings its own Gateway API CRDs, which Traefik's would clash with from k3s 1.34 on.
     ...["--k3s-arg", "--disable=traefik@server:0"],
-    ...["--runtime-label", `${ownerLabel}=${encode(owner)}@server:*`],
+    ...["--runtime-label", `${ownerLabel}=${encode(owner)}@all:*`],
     ...["--registry-config", registries],
     ...(spec.nodeImage ? ["--image", spec.nodeImage] : []),
     // k3d's own merges are not locked, and lose contexts.
-    ...["--kubeconfig-update-default=false", "--kubeconfig-switch-context=false", "--wait"],
+    ...["--kubeconfig-update-default=false", "--kubeconfig-switch-context=false"],
+    // A server that dies at its start would be waited for for ever; with a timeout k3d takes everything back.
+    ...["--wait", "--timeout", createTimeout],
   ]);
-  if (spec.images.length > 0) await runK3d(["image", "import", "--cluster", spec.name, ...spec.images]);
+  if (spec.images.length > 0) {
+    // The default way mounts Docker's socket from where it usually is, and leaves a container when it is not there.
+    await runK3d(["image", "import", "--mode", "direct", "--cluster", spec.name, ...spec.images]);
+  }
 
   const kubeconfig = await standalone(await runK3d(["kubeconfig", "get", spec.name]), spec.context);
   await addContext(kubeconfig);
@@ -46,7 +54,8 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
 
 async function clear(spec: LocalSpec): Promise<void> {
   await fs.rm(ownKubeconfig(spec.name), { force: true });
-  if (await k3d.find(spec.name)) await runK3d(["cluster", "delete", spec.name]);
+  // No error where there is none.
+  await runK3d(["cluster", "delete", spec.name]);
   await removeContext(spec.context);
   await fs.rm(clusterDirectory(spec.name), { recursive: true, force: true });
 }
@@ -55,24 +64,19 @@ async function clear(spec: LocalSpec): Promise<void> {
 export const k3d: LocalRuntime = {
   name: "k3d",
   async find(name) {
-    const clusters = JSON.parse(await runK3d(["cluster", "list", "-o", "json"])) as Listed[];
-    const cluster = clusters.find((candidate) => candidate.name === name);
-    if (!cluster) return undefined;
-    const label = cluster.nodes.map(({ runtimeLabels }) => runtimeLabels?.[ownerLabel]).find((value) => value);
-    const running = cluster.serversCount > 0 && cluster.serversRunning === cluster.serversCount;
-    return { owner: label && decode(label), running };
+    // Not `k3d cluster list`: its JSON leaves out labels that are not k3d's own.
+    const format = `{{.Label "k3d.role"}} {{.State}} {{.Label "${ownerLabel}"}}`;
+    const lines = await run("docker", ["ps", "--all", "--filter", `label=k3d.cluster=${name}`, "--format", format]);
+    const nodes = lines.split("\n").map((line) => line.split(" "));
+    const servers = nodes.filter(([role]) => role === "server");
+    // A k3d killed early leaves a helper container and nothing else: nobody's cluster, and cleared by `clear`.
+    if (servers.length === 0) return undefined;
+    const label = servers.map(([, , owner]) => owner).find((owner) => owner);
+    return { owner: label && decode(label), running: servers.every(([, state]) => state === "running") };
   },
   deleteCommand: (name) => `k3d cluster delete ${name}`,
   startCommand: (name) => `k3d cluster start ${name}`,
 };
-
-/** What is used here of `k3d cluster list -o json`. */
-interface Listed {
-  name: string;
-  serversCount: number;
-  serversRunning: number;
-  nodes: { role: string; runtimeLabels?: Record<string, string> }[];
-}
 
 /**
  * Why Docker cannot be used, in one sentence, or undefined.
@@ -134,13 +138,22 @@ function registryConfiguration(mirror: string | undefined): string {
   });
 }
 
-/** k3d edits the default kubeconfig when it deletes a cluster, without a lock: it gets one of its own. */
+/**
+ * Runs k3d with a kubeconfig and a temporary directory of its own: it edits the default kubeconfig without a lock when it
+ * deletes a cluster, and leaves files in the temporary one.
+ */
 async function runK3d(args: string[]): Promise<string> {
-  const unused = path.join(os.tmpdir(), `k3d-kubeconfig-${process.pid}`);
+  const scratch = await fs.mkdtemp(path.join(os.tmpdir(), "mesh-k3d-"));
+  // k3d mounts Docker's socket into helper containers, from its usual place unless told.
+  const socket = /^unix:\/\/(.+)$/.exec(process.env.DOCKER_HOST ?? "")?.[1];
   try {
-    return await run("k3d", args, { KUBECONFIG: unused });
+    return await run("k3d", args, {
+      KUBECONFIG: path.join(scratch, "kubeconfig"),
+      TMPDIR: scratch,
+      ...(socket && { DOCKER_SOCK: socket }),
+    });
   } finally {
-    await fs.rm(unused, { force: true });
+    await fs.rm(scratch, { recursive: true, force: true });
   }
 }
 

@@ -1,0 +1,3 @@
+module k3d-images
+
+go 1.22
