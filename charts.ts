@@ -2,9 +2,8 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
-import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
-import { chartNames, type ChartName, type ChartSource } from "./settings";
+import { chartNames, type ChartName, type ChartSource, RefusedError } from "./settings";
 
 /** Path of each chart on this machine: a directory or an archive, as Helm takes both. */
 export type ChartPaths = Record<ChartName, string>;
@@ -14,7 +13,7 @@ export type ChartPaths = Record<ChartName, string>;
  * network and no preview pays for Helm's repository index.
  *
  * @param cache directory for fetched archives. Default: `$XDG_CACHE_HOME/linkerd-multicluster-mesh/charts`
- * @throws pulumi.RunError when the repository does not answer, lacks the version, or its digest does not match
+ * @throws RefusedError when the repository does not answer, lacks the version, or its digest does not match
  */
 export async function findCharts(source: ChartSource, cache = defaultCache()): Promise<ChartPaths> {
   if ("directory" in source) return paths((chart) => path.join(source.directory, chart));
@@ -49,17 +48,17 @@ async function fetchChart(
   const entry = versions.find((candidate) => candidate.version === version);
   if (!entry?.urls[0]) {
     const some = versions.slice(0, 5).map((candidate) => candidate.version);
-    throw new pulumi.RunError(
+    throw new RefusedError([
       `linkerdVersion is ${version}; allowed: a version of ${chart} in ${repository}, such as ${some.join(", ")}. ` +
         "Next: pulumi config set linkerdVersion <version>",
-    );
+    ]);
   }
   const body = Buffer.from(await (await get(new URL(entry.urls[0], `${repository}/`).href)).arrayBuffer());
   const digest = createHash("sha256").update(body).digest("hex");
   if (entry.digest && entry.digest.replace(/^sha256:/, "") !== digest) {
-    throw new pulumi.RunError(
+    throw new RefusedError([
       `${chart} ${version} of ${repository} has digest ${digest}, its index says ${entry.digest}`,
-    );
+    ]);
   }
   // Renamed into place: an interrupted or concurrent run never leaves half an archive.
   const partial = `${file}.${process.pid}`;
@@ -70,9 +69,9 @@ async function fetchChart(
 async function get(url: string): Promise<Response> {
   const next = "Next: check the network, or pulumi config set chartDirectory <directory with the charts>";
   const response = await fetch(url, { signal: AbortSignal.timeout(60_000) }).catch((error: unknown) => {
-    throw new pulumi.RunError(`chartRepository: ${url} does not answer (${reason(error)}). ${next}`);
+    throw new RefusedError([`chartRepository: ${url} does not answer (${reason(error)}). ${next}`]);
   });
-  if (!response.ok) throw new pulumi.RunError(`chartRepository: ${url} answers ${response.status}. ${next}`);
+  if (!response.ok) throw new RefusedError([`chartRepository: ${url} answers ${response.status}. ${next}`]);
   return response;
 }
 

@@ -19,8 +19,8 @@ export async function preflight(plan: Plan, owner: string): Promise<void> {
   }
   const runtime: LocalRuntime = plan.runtime === "k3d" ? k3d : kwok;
   const problems = await Promise.all([
-    ...plan.clusters.map(({ outsideName, context, ports }) =>
-      problem(runtime, { name: outsideName, context, ports }, owner),
+    ...plan.clusters.map(({ name, outsideName, context, ports }) =>
+      problem(runtime, { name: outsideName, context, ports }, owner, `npm run rebuild -- ${plan.stack} ${name}`),
     ),
     ...(plan.runtime === "k3d" ? [networkProblem(plan.network, owner)] : []),
   ]);

@@ -16,10 +16,10 @@ export interface LocalClusterArgs {
 }
 
 /**
- * What k3d and kwok share: two Commands and a provider.
+ * What k3d and kwok share: three Commands and a provider.
  *
- * One Command owns the cluster, the other reads its kubeconfig, so that the kubeconfig stays known in previews that
- * touch the first one.
+ * One Command claims the name, one owns the cluster, and one reads its kubeconfig, so that the kubeconfig stays known in
+ * previews that touch the second one.
  */
 export function localCluster(
   name: string,
@@ -28,19 +28,24 @@ export function localCluster(
 ): { kubeconfig: pulumi.Output<string>; provider: k8s.Provider; lifeline: command.local.Command } {
   const file = `components/clusters/lifecycle/${runtime}.ts`;
   const environment = { MESH_CLUSTER: JSON.stringify(spec), MESH_OWNER: owner };
+  const triggers = [environment.MESH_CLUSTER];
+  const common = { environment, triggers, addPreviousOutputInEnv: false };
+  // A cluster's name is fixed: made first, the new one would be what the old one's deletion then removes.
+  const replacing = { deleteBeforeReplace: true };
+  // Another owner's name (the checkout was moved) changes nothing in the cluster.
+  const update = program(file, "update");
+  const remove = program(file, "delete");
+  // In the state before the cluster is begun: a creation that was killed leaves nothing else there, and destroying the
+  // stack has to clear what stands half made.
+  const claim = new command.local.Command(
+    `${name}-claim`,
+    { ...common, create: program(file, "claim"), update, delete: remove },
+    { ...opts, ...replacing },
+  );
   const lifeline = new command.local.Command(
     name,
-    {
-      create: program(file, "create"),
-      // Another owner's name (the checkout was moved) changes nothing in the cluster.
-      update: program(file, "update"),
-      delete: program(file, "delete"),
-      environment,
-      triggers: [environment.MESH_CLUSTER],
-      addPreviousOutputInEnv: false,
-    },
-    // A cluster's name is fixed: made first, the new one would be what the old one's deletion then removes.
-    { ...opts, deleteBeforeReplace: true },
+    { ...common, create: program(file, "create"), update, delete: remove },
+    { ...opts, ...replacing, dependsOn: claim },
   );
   const reader = new command.local.Command(
     `${name}-kubeconfig`,

@@ -21,7 +21,7 @@ export interface LocalRuntime {
 }
 
 /** Why this cluster is not touched: it is someone else's. */
-export function refusal(runtime: LocalRuntime, name: string, found: Found | undefined, owner: string) {
+function refusal(runtime: LocalRuntime, name: string, found: Found | undefined, owner: string) {
   if (!found || found.owner === owner) return undefined;
   return (
     `${runtime.name} cluster ${name} belongs to ${found.owner ?? "someone else (no stack made it)"}, this is ${owner}; ` +
@@ -34,24 +34,51 @@ export function refusal(runtime: LocalRuntime, name: string, found: Found | unde
  *
  * A cluster that this stack made and that is gone or stopped is seen here, because Pulumi cannot: Commands are never
  * read, and thousands of words about unreachable servers would follow.
+ *
+ * @param rebuild the command that makes the cluster anew. Example: `npm run rebuild -- dev west`
  */
-export async function problem(runtime: LocalRuntime, spec: LocalSpec, owner: string): Promise<string | undefined> {
+export async function problem(
+  runtime: LocalRuntime,
+  spec: LocalSpec,
+  owner: string,
+  rebuild: string,
+): Promise<string | undefined> {
   const found = await runtime.find(spec.name);
   const refused = refusal(runtime, spec.name, found, owner);
   if (refused) return refused;
   if (await wasMade(spec.name, owner)) {
     const what = `${runtime.name} cluster ${spec.name}, which this stack made,`;
-    if (!found) return `${what} is gone. Next: npm run rebuild -- ${spec.name}`;
+    if (!found) return `${what} is gone. Next: ${rebuild}`;
     if (!found.running || !(await answers(spec.ports[0] ?? 0))) {
-      const rebuild = `npm run rebuild -- ${spec.name}`;
       return `${what} does not answer. Next: ${runtime.startCommand(spec.name)}; if that does not help, ${rebuild}`;
     }
   }
   return found ? undefined : portProblem(spec);
 }
 
+/** @throws Error when the cluster is someone else's */
+export async function refuseOthers(runtime: LocalRuntime, name: string, owner: string): Promise<void> {
+  const refused = refusal(runtime, name, await runtime.find(name), owner);
+  if (refused) throw new Error(refused);
+}
+
+/**
+ * Waits until the ports can be had: those of a cluster that was just cleared take a moment.
+ *
+ * @throws Error naming the port that is taken after ten seconds
+ */
+export async function awaitPorts(spec: LocalSpec): Promise<void> {
+  const end = Date.now() + 10_000;
+  for (;;) {
+    const taken = await portProblem(spec);
+    if (!taken) return;
+    if (Date.now() > end) throw new Error(taken);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
+
 /** Why a port cannot be had, or undefined. */
-export async function portProblem(spec: LocalSpec): Promise<string | undefined> {
+async function portProblem(spec: LocalSpec): Promise<string | undefined> {
   for (const port of spec.ports) {
     if (await answers(port)) {
       return (

@@ -1,10 +1,9 @@
 import * as fs from "node:fs/promises";
-import * as os from "node:os";
 import * as path from "node:path";
 import { stringify } from "yaml";
-import { type LocalRuntime, refusal } from "./check";
+import { awaitPorts, type LocalRuntime, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "./kubeconfig";
-import { clusterDirectory, exclusively, ownKubeconfig, recordMade, writePrivately } from "./places";
+import { clusterDirectory, exclusively, ownKubeconfig, ownerFile, writePrivately } from "./places";
 import { main, run } from "./run";
 import { type K3dSpec, type LocalSpec, variable } from "./spec";
 
@@ -15,13 +14,13 @@ const ownerLabel = "mesh.owner";
 const createTimeout = "10m";
 
 async function create(spec: K3dSpec, owner: string): Promise<void> {
-  const refused = refusal(k3d, spec.name, await k3d.find(spec.name), owner);
-  if (refused) throw new Error(refused);
+  await refuseOthers(k3d, spec.name, owner);
   // What an interrupted run left; k3d refuses a name that is taken.
   await clear(spec);
+  await claim(spec, owner);
   const registries = path.join(clusterDirectory(spec.name), "registries.yaml");
   await writePrivately(registries, registryConfiguration(spec.registryMirror));
-  await runK3d([
+  await runK3d(spec.name, [
     ...["cluster", "create", spec.name],
     ...["--api-port", `127.0.0.1:${spec.ports[0]}`],
     ...["--network", spec.network],
@@ -38,12 +37,19 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
   ]);
   if (spec.images.length > 0) {
     // The default way mounts Docker's socket from where it usually is, and leaves a container when it is not there.
-    await runK3d(["image", "import", "--mode", "direct", "--cluster", spec.name, ...spec.images]);
+    await runK3d(spec.name, ["image", "import", "--mode", "direct", "--cluster", spec.name, ...spec.images]);
   }
 
-  const kubeconfig = await standalone(await runK3d(["kubeconfig", "get", spec.name]), spec.context);
+  const kubeconfig = await standalone(await runK3d(spec.name, ["kubeconfig", "get", spec.name]), spec.context);
   await addContext(kubeconfig);
-  await recordMade(spec.name, owner, kubeconfig);
+  await writePrivately(ownKubeconfig(spec.name), kubeconfig);
+}
+
+/** Makes the name known as this stack's. */
+async function claim(spec: K3dSpec, owner: string): Promise<void> {
+  await refuseOthers(k3d, spec.name, owner);
+  if (!(await k3d.find(spec.name))) await awaitPorts(spec);
+  await writePrivately(ownerFile(spec.name), owner);
 }
 
 async function remove(spec: LocalSpec, owner: string): Promise<void> {
@@ -55,7 +61,7 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
 async function clear(spec: LocalSpec): Promise<void> {
   await fs.rm(ownKubeconfig(spec.name), { force: true });
   // No error where there is none.
-  await runK3d(["cluster", "delete", spec.name]);
+  await runK3d(spec.name, ["cluster", "delete", spec.name]);
   await removeContext(spec.context);
   await fs.rm(clusterDirectory(spec.name), { recursive: true, force: true });
 }
@@ -140,12 +146,14 @@ function registryConfiguration(mirror: string | undefined): string {
 
 /**
  * Runs k3d with a kubeconfig and a temporary directory of its own: it edits the default kubeconfig without a lock when it
- * deletes a cluster, and leaves files in the temporary one.
+ * deletes a cluster, and leaves files in the temporary one. Both lie in the cluster's directory, so that what a killed
+ * k3d leaves there goes with the cluster.
  */
-async function runK3d(args: string[]): Promise<string> {
-  const scratch = await fs.mkdtemp(path.join(os.tmpdir(), "mesh-k3d-"));
+async function runK3d(cluster: string, args: string[]): Promise<string> {
+  const scratch = path.join(clusterDirectory(cluster), "k3d");
   // k3d mounts Docker's socket into helper containers, from its usual place unless told.
   const socket = /^unix:\/\/(.+)$/.exec(process.env.DOCKER_HOST ?? "")?.[1];
+  await fs.mkdir(scratch, { recursive: true });
   try {
     return await run("k3d", args, {
       KUBECONFIG: path.join(scratch, "kubeconfig"),
@@ -167,6 +175,7 @@ if (require.main === module) {
     return exclusively(clusterDirectory(spec.name), () => work(spec));
   };
   void main({
+    claim: cluster((spec) => claim(spec, owner)),
     create: cluster((spec) => create(spec, owner)),
     update: () => Promise.resolve(),
     delete: cluster((spec) => remove(spec, owner)),

@@ -2,9 +2,9 @@ import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
 import { stringify } from "yaml";
-import { type LocalRuntime, portProblem, refusal } from "./check";
+import { awaitPorts, type LocalRuntime, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "./kubeconfig";
-import { clusterDirectory, exclusively, exists, ownKubeconfig, recordMade, writePrivately } from "./places";
+import { clusterDirectory, exclusively, exists, ownKubeconfig, ownerFile, writePrivately } from "./places";
 import { main, run } from "./run";
 import { type LocalSpec, variable } from "./spec";
 
@@ -12,11 +12,9 @@ import { type LocalSpec, variable } from "./spec";
 const kubernetesVersion = "v1.34.4";
 
 async function create(spec: LocalSpec, owner: string): Promise<void> {
-  const refused = refusal(kwok, spec.name, await kwok.find(spec.name), owner);
-  if (refused) throw new Error(refused);
+  await refuseOthers(kwok, spec.name, owner);
   await clear(spec);
-  const taken = await portProblem(spec);
-  if (taken) throw new Error(taken);
+  await claim(spec, owner);
   await fs.mkdir(kwokDirectory(spec.name), { recursive: true });
   await fs.writeFile(signature(spec.name), owner);
 
@@ -32,7 +30,14 @@ async function create(spec: LocalSpec, owner: string): Promise<void> {
   const kubeconfig = await standalone(await fs.readFile(fresh, "utf8"), spec.context);
   await addContext(kubeconfig);
   await fs.rm(fresh);
-  await recordMade(spec.name, owner, kubeconfig);
+  await writePrivately(ownKubeconfig(spec.name), kubeconfig);
+}
+
+/** Makes the name known as this stack's. */
+async function claim(spec: LocalSpec, owner: string): Promise<void> {
+  await refuseOthers(kwok, spec.name, owner);
+  if (!(await kwok.find(spec.name))) await awaitPorts(spec);
+  await writePrivately(ownerFile(spec.name), owner);
 }
 
 async function remove(spec: LocalSpec, owner: string): Promise<void> {
@@ -140,6 +145,7 @@ if (require.main === module) {
   const owner = variable("MESH_OWNER");
   const locked = (work: () => Promise<void>) => () => exclusively(clusterDirectory(spec.name), work);
   void main({
+    claim: locked(() => claim(spec, owner)),
     create: locked(() => create(spec, owner)),
     update: () => Promise.resolve(),
     delete: locked(() => remove(spec, owner)),

@@ -26,12 +26,6 @@ export function ownerFile(outsideName: string): string {
   return path.join(clusterDirectory(outsideName), "owner");
 }
 
-/** Says, as the last step of making a cluster, that it stands. */
-export async function recordMade(outsideName: string, owner: string, kubeconfig: string): Promise<void> {
-  await writePrivately(ownerFile(outsideName), owner);
-  await writePrivately(ownKubeconfig(outsideName), kubeconfig);
-}
-
 /**
  * Runs `work` while no other process works on the same thing. An interrupted engine leaves its programs running: the
  * next update's program waits for them here instead of fighting them.

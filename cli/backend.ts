@@ -1,0 +1,42 @@
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { stateDirectory } from "./paths";
+import { defaultBackend, hasLogin, makePulumiHome, pulumiHome } from "./pulumiHome";
+import type { Environment } from "./run";
+
+/**
+ * What pulumi needs in its environment to find the state. With a login, or PULUMI_BACKEND_URL, that is the user's own
+ * matter; else state goes to `.state/` under a generated passphrase.
+ */
+export function backendEnvironment(): Environment {
+  makePulumiHome();
+  const common = { PULUMI_HOME: pulumiHome(), PULUMI_SKIP_UPDATE_CHECK: "true" };
+  if (hasLogin()) return common;
+  return {
+    ...common,
+    PULUMI_BACKEND_URL: defaultBackend,
+    // What a stack's secrets are encrypted with is read from its state where the stack's file does not say it.
+    PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true",
+    ...passphrase(),
+  };
+}
+
+function passphrase(): Environment {
+  fs.mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  if (process.env.PULUMI_CONFIG_PASSPHRASE !== undefined || process.env.PULUMI_CONFIG_PASSPHRASE_FILE) return {};
+  const file = path.join(stateDirectory, "passphrase");
+  if (!fs.existsSync(file)) {
+    // Linked into place, which fails where the file is there: of two first starts at once, one passphrase holds.
+    const fresh = `${file}.${process.pid}`;
+    fs.writeFileSync(fresh, randomBytes(32).toString("base64url"), { mode: 0o600 });
+    try {
+      fs.linkSync(fresh, file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    } finally {
+      fs.rmSync(fresh);
+    }
+  }
+  return { PULUMI_CONFIG_PASSPHRASE_FILE: file };
+}

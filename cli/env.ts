@@ -1,0 +1,30 @@
+import { parseStackOnly } from "./arguments";
+import { backendEnvironment } from "./backend";
+import { chooseCharts, prepareTools, searching } from "./prepare";
+import { type Environment } from "./run";
+import { createStack, stackExists } from "./stack";
+import { chooseRuntime, readSettings } from "./stackFile";
+
+/** `eval "$(npm run -s env [-- stack])"`: the environment in which pulumi, typed by hand, does what the wrapper does. */
+export async function run(args: string[]): Promise<number> {
+  const stack = parseStackOnly(args, "env");
+  const runtime = chooseRuntime(stack);
+  const directories = await prepareTools(runtime);
+  const env = { ...backendEnvironment(), ...(await chooseCharts(runtime, readSettings(stack))) };
+  if (!(await stackExists(stack, { ...env, ...searching(directories) }))) {
+    await createStack(stack, { ...env, ...searching(directories) });
+  }
+  console.log(shellExports({ ...env, PULUMI_STACK: stack }, directories));
+  return 0;
+}
+
+/** Lines for a POSIX shell, each value quoted whole, the directories put before what PATH is there. */
+export function shellExports(env: Environment, directories: string[]): string {
+  const lines = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
+  if (directories.length > 0) lines.push(`export PATH=${quote(`${directories.join(":")}:`)}"$PATH"`);
+  return lines.join("\n");
+}
+
+function quote(value: string): string {
+  return `'${value.replaceAll("'", `'\\''`)}'`;
+}

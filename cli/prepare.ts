@@ -1,0 +1,60 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import type { Runtime } from "../settings";
+import { build } from "../registry-only/tools/build";
+import { download } from "./download";
+import { answers, findTools } from "./findTools";
+import { cacheDirectory, root } from "./paths";
+import { type Environment, say } from "./run";
+import type { StackSettings } from "./stackFile";
+import { type Tool, toolsFor } from "./tools";
+
+/**
+ * Sees to it that all tools are there for the runtimes, fetching or building what is missing, and says which way was taken.
+ *
+ * @returns directories to search before PATH for what it lacks or has too old
+ */
+export async function prepareTools(...runtimes: Runtime[]): Promise<string[]> {
+  const tools = [...new Set(runtimes.flatMap((runtime) => toolsFor[runtime]))];
+  const ways = await findTools(tools);
+  const directories: string[] = [];
+  const toBuild: Tool[] = [];
+  for (const [index, tool] of tools.entries()) {
+    const found = ways[index];
+    if (!found) continue;
+    for (const note of found.notes) say(note);
+    if (found.way === "download") directories.push(await download(tool));
+    else if (found.way === "build") toBuild.push(tool);
+    else directories.push(...found.directories);
+  }
+  directories.push(...(await build(toBuild.flatMap(({ modules }) => modules))));
+  return [...new Set(directories)];
+}
+
+/** The environment in which the directories' programs are found first. */
+export function searching(directories: string[]): { PATH: string } {
+  return { PATH: [...directories, process.env.PATH ?? ""].join(path.delimiter) };
+}
+
+/**
+ * The rehearsal takes the real charts where their repository answers, or answered once, and the stand-ins elsewhere.
+ * Whoever sets a directory, or has another runtime, gets what the settings say.
+ */
+export async function chooseCharts(runtime: Runtime, settings: StackSettings): Promise<Environment> {
+  if (process.env.MESH_CHART_DIRECTORY || settings.get("chartDirectory") || runtime !== "kwok") return {};
+  const repository = String(settings.get("chartRepository"));
+  if (isChartKept(String(settings.get("linkerdVersion"))) || (await answers(`${repository}/index.yaml`))) {
+    say(`Charts: Linkerd's own, from ${repository}`);
+    return {};
+  }
+  say(`Charts: ${repository} does not answer, so registry-only/charts stands in for Linkerd's`);
+  return { MESH_CHART_DIRECTORY: path.join(root, "registry-only", "charts") };
+}
+
+function isChartKept(version: string): boolean {
+  const charts = path.join(cacheDirectory, "charts");
+  if (!fs.existsSync(charts)) return false;
+  return fs
+    .readdirSync(charts, { recursive: true })
+    .some((file) => String(file).endsWith(`linkerd-control-plane-${version}.tgz`));
+}

@@ -1,0 +1,50 @@
+// What npm's scripts call. Plain JavaScript, for on a fresh clone nothing is installed yet that could run more: installs
+// node_modules when it has to, then hands over to cli/main.ts in this same process, so that exit codes and signals are one's own.
+import { spawnSync } from "node:child_process";
+import console from "node:console";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { whyInstall } from "./installed.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+if (Number(process.versions.node.split(".")[0]) < 20) {
+  console.error(`Node.js is ${process.versions.node}; allowed: 20 or later. Next: install it from https://nodejs.org`);
+  process.exit(1);
+}
+
+/** @typedef {import("./installed.mjs").Lock} Lock */
+
+/** @param {string} file @returns {Lock | undefined} */
+function readLock(file) {
+  try {
+    /** @type {unknown} */
+    const lock = JSON.parse(readFileSync(join(root, file), "utf8"));
+    return /** @type {Lock} */ (lock);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+const why = whyInstall(readLock("package-lock.json") ?? {}, readLock("node_modules/.package-lock.json"));
+if (why) {
+  console.error(`${why}: npm ci (about half a minute) ...`);
+  // On stderr all of it: stdout belongs to the command, as in eval "$(npm run -s env)".
+  const { status, error } = spawnSync("npm", ["ci", "--no-fund", "--no-audit"], { cwd: root, stdio: ["ignore", 2, 2] });
+  if (error) throw error;
+  if (status !== 0) {
+    console.error("npm ci failed (see above). Next: npm ci");
+    process.exit(status ?? 1);
+  }
+}
+
+// @ts-expect-error tsx has no types for its registration by import
+await import("tsx");
+/** @type {unknown} */
+const loaded = createRequire(import.meta.url)("./main.ts");
+const { main } = /** @type {typeof import("./main.js")} */ (loaded);
+process.exitCode = await main(process.argv.slice(2));

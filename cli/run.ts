@@ -1,0 +1,90 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import * as fs from "node:fs";
+import { root } from "./paths";
+
+/** A mistake of the user or a fact of the machine, told in one sentence without a stack trace. */
+export class UserError extends Error {}
+
+/** Progress goes to stderr: stdout belongs to a command's result, as in `eval "$(npm run -s env)"`. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Environment variables to set on top of the caller's. */
+export type Environment = Record<string, string>;
+
+export interface RunOptions {
+  env?: Environment;
+  /** Default: the clone's root. */
+  cwd?: string;
+  /** Write the child's output to this open file instead of showing it. */
+  output?: fs.promises.FileHandle;
+}
+
+/**
+ * Runs a program to its end and returns its exit code (128 + n after signal n). Interrupting waits for the child, which
+ * has its own way of ending: pulumi finishes what is under way and writes its state; asked a second time it gives up at once.
+ */
+export async function run(command: string, args: string[], options: RunOptions = {}): Promise<number> {
+  // At a terminal Ctrl-C reaches every process of the foreground group by itself. Elsewhere a group of its own keeps the
+  // child from getting a signal twice: once sent to the group, once from here.
+  const terminal = process.stdin.isTTY;
+  const out = options.output?.fd ?? "inherit";
+  const child = spawn(command, args, {
+    cwd: options.cwd ?? root,
+    env: { ...process.env, ...options.env },
+    detached: !terminal,
+    stdio: [terminal ? "inherit" : "ignore", out, out],
+  });
+  const stopForwarding = forwardSignals(child, terminal);
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code, signal) =>
+        resolve(code ?? 128 + (signal === "SIGINT" ? 2 : signal === "SIGTERM" ? 15 : 9)),
+      );
+    });
+  } finally {
+    stopForwarding();
+  }
+}
+
+function forwardSignals(child: ChildProcess, terminal: boolean): () => void {
+  let last = 0;
+  const forward = (signal: NodeJS.Signals) => {
+    if (signal === "SIGINT" && terminal) return;
+    // npm passes on a signal that the process group got as well: the two are one.
+    if (Date.now() - last < 1000) return;
+    last = Date.now();
+    child.kill(signal);
+  };
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) process.on(signal, forward);
+  return () => {
+    for (const signal of signals) process.off(signal, forward);
+  };
+}
+
+/** Runs a program and returns what it printed; code 127 when there is no such program. */
+export function capture(
+  command: string,
+  args: string[],
+  options: { env?: Environment; cwd?: string } = {},
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd: options.cwd ?? root,
+      env: { ...process.env, ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    child.once("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT" || error.code === "EACCES") resolve({ code: 127, stdout, stderr: error.message });
+      else reject(error);
+    });
+    child.once("close", (code) => resolve({ code: code ?? 1, stdout, stderr }));
+  });
+}

@@ -1,0 +1,76 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import type { Runtime } from "../settings";
+import { backendEnvironment } from "./backend";
+import { EventLog } from "./eventLog";
+import { root, stateDirectory } from "./paths";
+import { hasLogin } from "./pulumiHome";
+import { capture, type Environment, run, say, UserError } from "./run";
+import { chooseCharts, prepareTools, searching } from "./prepare";
+import { chooseRuntime, configFlags, copies, project, readSettings } from "./stackFile";
+
+/** Prepares the tools and returns the environment in which pulumi finds them, the state and the charts. */
+export async function stackEnvironment(stack: string, runtime: Runtime): Promise<Environment> {
+  const tools = searching(await prepareTools(runtime));
+  return { ...backendEnvironment(), ...tools, ...(await chooseCharts(runtime, readSettings(stack))) };
+}
+
+/** Whether the default backend, when it is the one, lacks the stack: told without pulumi, which may not be there yet. */
+export function isKnownAbsent(stack: string): boolean {
+  return !hasLogin() && !fs.existsSync(path.join(stateDirectory, ".pulumi", "stacks", project, `${stack}.json`));
+}
+
+/** Whether the backend has the stack. */
+export async function stackExists(stack: string, env: Environment): Promise<boolean> {
+  if (!hasLogin()) return !isKnownAbsent(stack);
+  const { code, stdout, stderr } = await capture("pulumi", ["stack", "ls", "--json", "--project", project], { env });
+  if (code !== 0) throw new UserError(stderr);
+  const names = (JSON.parse(stdout) as { name: string }[]).map(({ name }) => name);
+  return names.some((name) => name === stack || name.endsWith(`/${stack}`));
+}
+
+/** Makes the stack in the backend. */
+export async function createStack(stack: string, env: Environment): Promise<void> {
+  const args = ["stack", "init", stack, "--no-select", "--non-interactive"];
+  let cwd = root;
+  if ((await configFlags(stack)).length > 0) {
+    // `stack init` has no flag for another file, but writes beside the Pulumi.yaml of where it is run.
+    cwd = copies;
+    fs.copyFileSync(path.join(root, "Pulumi.yaml"), path.join(cwd, "Pulumi.yaml"));
+  }
+  const { code, stderr } = await capture("pulumi", args, { env, cwd });
+  if (code !== 0) throw new UserError(`pulumi stack init ${stack} failed: ${stderr.trim()}`);
+  say(`Made stack ${stack} in ${env.PULUMI_BACKEND_URL ?? "your pulumi login's backend"}`);
+}
+
+/**
+ * What the stack exports.
+ *
+ * @param flags `--show-secrets` for the secret ones, which are never to be printed
+ */
+export async function stackOutputs(stack: string, env: Environment, ...flags: string[]): Promise<unknown> {
+  const args = ["stack", "output", "--json", "--stack", stack, ...flags];
+  const { code, stdout, stderr } = await capture("pulumi", args, { env });
+  if (code !== 0) throw new UserError(`stack ${stack} has no outputs: ${stderr.trim()}. Next: npm start -- ${stack}`);
+  return JSON.parse(stdout);
+}
+
+/** Runs `pulumi up` or `destroy` on the stack, showing it, and keeps what happened when in `.state/events/`. */
+export async function update(verb: "up" | "destroy", stack: string, args: string[], env: Environment): Promise<number> {
+  const shown = [verb, "--stack", stack, "--yes", "--skip-preview", ...args];
+  say(`$ pulumi ${shown.join(" ")}`);
+  const events = new EventLog();
+  // Destroying again from the state of before does the same, so it need not be written at each of hundreds of steps,
+  // which is most of the time. Not where objects are taken out of clusters that stay.
+  const idempotent = verb === "destroy" && chooseRuntime(stack) !== "existing";
+  const checkpoints: Environment = idempotent ? { PULUMI_SKIP_CHECKPOINTS: "true" } : {};
+  const flags = [...(await configFlags(stack)), "--event-log", await events.listen()];
+  try {
+    // --event-log is one of the flags for pulumi's own developers.
+    return await run("pulumi", [...shown, ...flags], {
+      env: { ...env, ...checkpoints, PULUMI_DEBUG_COMMANDS: "true" },
+    });
+  } finally {
+    events.close(stack);
+  }
+}

@@ -1,0 +1,75 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { makePulumiHome, pulumiHome } from "./pulumiHome";
+import { prepareTools, searching } from "./prepare";
+import { root } from "./paths";
+import { type Environment, run as runProgram, say, UserError } from "./run";
+
+interface Step {
+  /** Shown when it fails. */
+  name: string;
+  args: string[];
+}
+
+/** What `npm test` runs, in this order; any of them alone by `npm test -- <part>`. */
+const parts: Record<string, { runtimes: ("kwok" | "k3d")[]; steps: () => Step[] }> = {
+  lint: {
+    runtimes: [],
+    steps: () => [
+      { name: "prettier", args: [bin("prettier"), "--check", "."] },
+      { name: "eslint", args: [bin("eslint"), "."] },
+      { name: "tsc", args: [bin("typescript", "tsc"), "-p", "."] },
+    ],
+  },
+  unit: { runtimes: [], steps: () => [tests("unit", [])] },
+  // One file at a time: each raises clusters, and two cores are enough for one mesh.
+  engine: { runtimes: ["kwok"], steps: () => [tests("engine", ["--test-concurrency=1"])] },
+  k3d: { runtimes: ["k3d"], steps: () => [tests("k3d", ["--test-concurrency=1"])] },
+};
+
+/** `npm test [-- lint|unit|engine|k3d ...]`: all parts run even if one fails; the exit code is 1 then. */
+export async function run(args: string[]): Promise<number> {
+  const unknown = args.filter((arg) => !parts[arg]);
+  if (unknown.length > 0) {
+    throw new UserError(
+      `test got ${unknown.join(" ")}; allowed: ${Object.keys(parts).join(", ")}. Next: npm test -- unit`,
+    );
+  }
+  const chosen = Object.entries(parts).filter(([name]) => args.length === 0 || args.includes(name));
+  const runtimes = chosen.flatMap(([, part]) => part.runtimes);
+  const env = await testEnvironment(runtimes);
+  const failed: string[] = [];
+  for (const { name, args: stepArgs } of chosen.flatMap(([, part]) => part.steps())) {
+    const began = Date.now();
+    const code = await runProgram(process.execPath, stepArgs, { env });
+    if (code >= 128) return code;
+    if (code !== 0) failed.push(name);
+    say(`${name}: ${code === 0 ? "passed" : "FAILED"} in ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  }
+  if (failed.length > 0) say(`Failed: ${failed.join(", ")}`);
+  return failed.length > 0 ? 1 : 0;
+}
+
+async function testEnvironment(runtimes: ("kwok" | "k3d")[]): Promise<Environment> {
+  if (runtimes.length === 0) return {};
+  makePulumiHome();
+  return { ...searching(await prepareTools(...runtimes)), PULUMI_HOME: pulumiHome(), PULUMI_SKIP_UPDATE_CHECK: "true" };
+}
+
+/** A folder of tests. Files are named one by one: Node.js 20 knows no globs. */
+function tests(folder: string, flags: string[]): Step {
+  const directory = path.join("tests", folder);
+  const files = fs
+    .readdirSync(path.join(root, directory))
+    .filter((file) => file.endsWith(".test.ts"))
+    .map((file) => path.join(directory, file));
+  if (files.length === 0) throw new UserError(`${directory} has no *.test.ts`);
+  return { name: directory, args: ["--import", "tsx", "--test", "--test-reporter=spec", ...flags, ...files] };
+}
+
+/** The JavaScript behind a package's command. */
+function bin(packageName: string, command = packageName): string {
+  const manifest = path.join(root, "node_modules", packageName, "package.json");
+  const { bin } = JSON.parse(fs.readFileSync(manifest, "utf8")) as { bin: string | Record<string, string> };
+  return path.join(path.dirname(manifest), typeof bin === "string" ? bin : (bin[command] ?? ""));
+}

@@ -1,0 +1,501 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { RbacAuthorizationV1Api } from "@kubernetes/client-node" with { "resolution-mode": "import" };
+import { client, extension, type Cluster, type KubernetesObject } from "../../verify/api";
+import { ask, type Asked, type Asking } from "../../verify/ask";
+import type { ExternalPart, Result } from "../../verify/check";
+import { heal } from "../../verify/heal";
+import { checks, verify } from "../../verify/main";
+import { clusterLabel, exportLabel, mirroredLabel } from "../../verify/mirrors";
+import { Rooms, runLabel } from "../../verify/sandbox";
+import { Deadline, until, View } from "../../verify/watch";
+import { authority, createMesh, gateway, linkObject, setCredentials, setTrust, type TestMesh } from "../lib/mesh";
+import { TestMirror, type Fault } from "../lib/mirror";
+
+/** Longer than anything takes on a busy machine; what fails takes all of it. */
+const faultSeconds = 12;
+const healthySeconds = 60;
+
+let mesh: TestMesh;
+/** The mirror of east->west is the one with faults, by namespace; west->east is always good. */
+let mirror: TestMirror;
+let back: TestMirror;
+const faults = new Map<string, Fault>();
+
+before(async () => {
+  mesh = await createMesh("verify");
+  const { east, west } = mesh;
+  const fault = (namespace: string): Fault | undefined => faults.get(namespace.replace(/-\d+$/, ""));
+  mirror = await TestMirror.start({ source: east, target: west, gateway, fault });
+  back = await TestMirror.start({ source: west, target: east, gateway });
+  const [root] = await asked(["damage.unmirrored"], { seconds: healthySeconds });
+  assert.equal(root?.answer, "yes", root?.why);
+});
+
+after(async () => {
+  await mirror.stop();
+  await back.stop();
+  await mesh.delete();
+});
+
+interface How {
+  seconds?: number;
+  external?: ExternalPart[];
+  rooms?: Rooms;
+  /** Without it: both links. */
+  only?: "east->west";
+}
+
+function asking({ seconds, external = ["mirror"], rooms, only }: How): Asking {
+  const { stack, east, west } = mesh;
+  return {
+    stack: only ? { ...stack, links: [{ source: "east", target: "west" }] } : stack,
+    clusters: { east, west },
+    external: new Set(external),
+    rooms: rooms ?? new Rooms([east, west]),
+    signal: new AbortController().signal,
+    deadlineSeconds: seconds,
+    tell: () => undefined,
+  };
+}
+
+/** Asks checks by id or group and leaves nothing behind. */
+async function asked(ids: string[], how: How = {}): Promise<Result[]> {
+  const all = asking(how);
+  try {
+    const chosen = checks.filter(({ id, group }) => ids.includes(id) || ids.includes(group));
+    assert.notEqual(chosen.length, 0, `no check is called ${ids.join(", ")}`);
+    return (await ask(chosen, all)).map(({ result }: Asked) => result);
+  } finally {
+    assert.deepEqual(await all.rooms.close(), []);
+  }
+}
+
+function told(results: Result[], answer: Result["answer"]): string[] {
+  return results.filter((result) => result.answer === answer).map(({ id, on, why }) => `${id} ${on}: ${why}`);
+}
+
+/** Runs jobs a few at a time: each waits most of its time. */
+async function inParallel(jobs: (() => Promise<void>)[], atOnce: number): Promise<void> {
+  const queue = [...jobs];
+  const workers = Array.from({ length: atOnce }, async () => {
+    for (let job = queue.shift(); job; job = queue.shift()) await job();
+  });
+  const failed = (await Promise.allSettled(workers)).find((one) => one.status === "rejected");
+  if (failed) throw failed.reason;
+}
+
+test("a good mirror: nothing is reported, two runs at once", async () => {
+  const runs = await Promise.all(
+    [1, 2].map(() => asked(["health", "damage", "mirror", "validation"], { seconds: healthySeconds })),
+  );
+  for (const results of runs) {
+    assert.deepEqual(told(results, "no"), []);
+    for (const group of ["mirror", "validation"]) {
+      const answers = results.filter((result) => result.group === group).map(({ answer }) => answer);
+      assert.ok(answers.length > 0 && answers.every((answer) => answer === "yes"), `${group}: ${answers.join()}`);
+    }
+  }
+});
+
+test("simulated pods: what they cannot answer is not applicable, with the reason", async () => {
+  const results = await asked(["mirror", "traffic", "validation", "damage.proxyless", "damage.unmirrored"], {
+    external: [],
+  });
+  assert.deepEqual(told(results, "yes"), []);
+  assert.deepEqual(told(results, "no"), []);
+  assert.ok(results.every(({ why }) => why.includes("simulated by kwok")));
+});
+
+/** One fault of the mirror, the check made for it, and what it must say. */
+const sandboxFaults: [Fault, string, RegExp][] = [
+  ["nothing mirrored", "mirror.headless", /there is no service web-west/],
+  ["not headless", "mirror.headless", /has clusterIP .*, it is not headless/],
+  ["endpoint mirror missing", "mirror.endpoint-mirrors", /pod set-1 has no service set-1-west/],
+  ["endpoint mirror headless", "mirror.endpoint-mirrors", /set-0-west is headless/],
+  [
+    "endpoint mirror unlabelled",
+    "mirror.endpoint-mirrors",
+    /lacks the label mirror.linkerd.io\/headless-mirror-svc-name/,
+  ],
+  [
+    "endpoint mirror stands for another pod",
+    "mirror.endpoint-mirrors",
+    /set-0-west stands for set-1\.web\..*, not for set-0/,
+  ],
+  ["endpoint mirror without address", "mirror.endpoint-mirrors", /set-0-west has no ready address/],
+  ["host names missing", "mirror.addresses", /lists a nameless/],
+  ["headless endpoints not ready", "mirror.addresses", /lists set-0 as not ready/],
+  ["headless endpoints overwritten", "mirror.addresses", /lists a nameless 192\.0\.2\.1, no endpoint mirror's address/],
+  ["unexport ignored", "mirror.unexport", /^still there: .*service web-west/],
+  ["unexport leaves endpoint mirrors", "mirror.unexport", /^still there: (?!.*web-west).*service set-0-west/],
+  ["delete ignored", "mirror.delete", /^still there: .*service web-west/],
+  ["delete leaves endpoint mirrors", "mirror.delete", /^still there: (?!.*web-west).*service set-0-west/],
+  ["never re-created", "mirror.reexport", /^there is no service web-west/],
+  ["scale up ignored", "mirror.scale-up", /pod set-2 has no service set-2-west/],
+  ["scale down ignored", "mirror.scale-down", /surplus: set-2-west/],
+  ["scale down still listed", "mirror.scale-down", /lists set-2 .*no endpoint mirror's address/],
+  ["no event", "validation.no-ports-event", /no event ServiceMirroringSkipped on service no-ports-event/],
+  ["event on another object", "validation.no-ports-event", /it is on Endpoints no-ports-event/],
+  ["event with another reason", "validation.no-ports-event", /has only Mirrored/],
+  ["mirrored without ports", "validation.no-ports-mirror", /no-ports-west was made/],
+  ["Deployment not mirrored", "validation.deployment", /there is no service deploy-west/],
+  ["Deployment mirrored headless", "validation.deployment", /deploy-west is headless/],
+  ["clusterIP mirror empty", "validation.deployment", /deploy-west has no ready address/],
+  ["clusterIP mirror left behind", "validation.deployment-unexport", /deploy-west is still there/],
+  ["clusterIP mirror left behind", "validation.deployment-delete", /deploy-west is still there/],
+  ["clean-up harms others", "validation.deployment-unexport", /the StatefulSet's mirrors were harmed/],
+  ["clean-up harms others", "validation.deployment-delete", /the StatefulSet's mirrors were harmed/],
+];
+
+test("each fault of the mirror is caught by the check made for it", async (t) => {
+  const jobs = sandboxFaults.map(([fault, id, why]) => async () => {
+    const { east, west } = mesh;
+    const rooms = new Rooms([east, west]);
+    const namespace = `mesh-verify-${rooms.run}`;
+    faults.set(namespace, fault);
+    const [result] = await asked([id], { seconds: faultSeconds, rooms, only: "east->west" });
+    await t.test(`${fault}: ${id}`, () => {
+      assert.equal(result?.answer, "no", result?.why);
+      assert.match(result.why, why);
+      assert.ok(result.objects.length > 0 && result.next, "a failure names its objects and the next command");
+    });
+  });
+  await inParallel(jobs, 6);
+});
+
+/** Faults in what the stack itself mirrors: `damage` breaks it, `mend` puts it right again. */
+interface Damage {
+  name: string;
+  id: string;
+  why: RegExp;
+  external?: ExternalPart[];
+  damage(): Promise<unknown>;
+  mend(): Promise<unknown>;
+}
+
+function mirrorFault(fault: Fault, id: string, why: RegExp): Damage {
+  return {
+    name: fault,
+    id,
+    why,
+    damage: () => setFault(fault),
+    mend: () => setFault(undefined),
+  };
+}
+
+function setFault(fault: Fault | undefined): Promise<void> {
+  if (fault) faults.set("default", fault);
+  else faults.delete("default");
+  return mirror.settled();
+}
+
+const path = { namespace: "default", name: "leftover" };
+
+function makeService(cluster: Cluster, labels: Record<string, string>): Promise<unknown> {
+  const body = { metadata: { name: path.name, labels }, spec: { ports: [{ port: 80 }] } };
+  return cluster.core.createNamespacedService({ namespace: "default", body });
+}
+
+const gone = { namespace: extension, name: "probe-west" };
+const credentials = { namespace: extension, name: "cluster-credentials-west" };
+let token = "";
+
+async function ofLink(): Promise<string> {
+  const secret = await mesh.east.core.readNamespacedSecret(credentials);
+  const kubeconfig = Buffer.from(secret.data?.["kubeconfig"] ?? "", "base64").toString();
+  return (JSON.parse(kubeconfig) as { users: [{ user: { token: string } }] }).users[0].user.token;
+}
+
+async function withRoles(use: (rbac: RbacAuthorizationV1Api) => Promise<unknown>): Promise<void> {
+  const { RbacAuthorizationV1Api } = await client();
+  await use(mesh.west.kube.makeApiClient(RbacAuthorizationV1Api));
+}
+
+const role = "linkerd-service-mirror-east";
+const links = { group: "multicluster.linkerd.io", version: "v1alpha3", namespace: extension, plural: "links" };
+
+const damages: Damage[] = [
+  mirrorFault(
+    "headless endpoints not ready",
+    "damage.headless-not-ready",
+    /nginx-svc-west lists nginx-set-0, nginx-set-1 as not ready/,
+  ),
+  mirrorFault(
+    "headless endpoints overwritten",
+    "damage.headless-overwritten",
+    /nginx-svc-west lists the gateway's 192\.0\.2\.1/,
+  ),
+  mirrorFault("nothing mirrored", "damage.unmirrored", /default\/nginx-svc-west is missing/),
+  mirrorFault("endpoint mirror missing", "damage.unmirrored", /default\/nginx-set-1-west is missing/),
+  mirrorFault("clusterIP mirror empty", "damage.empty", /default\/nginx-deploy-svc-west has no address/),
+  mirrorFault("stale gateway", "damage.stale-gateway", /points at 192\.0\.2\.99, the gateway is at 192\.0\.2\.1/),
+  {
+    name: "mirror of a service that is gone",
+    id: "damage.ghosts",
+    why: /default\/leftover-west: nothing is exported behind it/,
+    async damage() {
+      await makeService(mesh.west, { [exportLabel]: "true" });
+      await seen(mesh.east, "leftover-west", true);
+      await setFault("delete ignored");
+      await mesh.west.core.deleteNamespacedService(path);
+    },
+    mend: () => setFault(undefined),
+  },
+  {
+    name: "mirror whose link is gone",
+    id: "damage.orphans",
+    why: /default\/leftover: there is no link north/,
+    damage: () => makeService(mesh.east, { [mirroredLabel]: "true", [clusterLabel]: "north" }),
+    mend: () => mesh.east.core.deleteNamespacedService(path),
+  },
+  {
+    name: "pod without a proxy",
+    id: "damage.proxyless",
+    why: /default\/bare runs without a proxy/,
+    external: ["injector"],
+    damage: () =>
+      mesh.east.core.createNamespacedPod({
+        namespace: "default",
+        body: {
+          metadata: { name: "bare", annotations: { "linkerd.io/inject": "enabled" } },
+          spec: { terminationGracePeriodSeconds: 0, containers: [{ name: "bare", image: "none" }] },
+        },
+      }),
+    mend: () => mesh.east.core.deleteNamespacedPod({ namespace: "default", name: "bare" }),
+  },
+  {
+    name: "credentials refused",
+    id: "health.credentials",
+    why: /refuses the token \(401\)/,
+    async damage() {
+      token = await ofLink();
+      await setCredentials(mesh.east, mesh.west, "not-a-token");
+    },
+    mend: () => setCredentials(mesh.east, mesh.west, token),
+  },
+  {
+    name: "credentials without rights",
+    id: "health.credentials",
+    why: /they may not list services, get services/,
+    damage: () => withRoles((rbac) => rbac.deleteClusterRoleBinding({ name: role })),
+    mend: () =>
+      withRoles((rbac) =>
+        rbac.createClusterRoleBinding({
+          body: {
+            metadata: { name: role },
+            roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: role },
+            subjects: [{ kind: "ServiceAccount", name: role, namespace: extension }],
+          },
+        }),
+      ),
+  },
+  {
+    name: "trust anchors differ",
+    id: "health.anchors-equal",
+    why: /the bundles differ/,
+    async damage() {
+      const other = await authority("other");
+      await setTrust(mesh.east, other, await authority("issuer", other));
+    },
+    mend: trust,
+  },
+  {
+    name: "issuer of another anchor",
+    id: "health.issuer",
+    why: /not signed by any of the 1 trust anchors/,
+    damage: async () => setTrust(mesh.east, mesh.anchor, await authority("issuer", await authority("other"))),
+    mend: trust,
+  },
+  {
+    name: "issuer expired",
+    id: "health.issuer",
+    why: /the issuer expired on/,
+    damage: async () => setTrust(mesh.east, mesh.anchor, await authority("issuer", mesh.anchor, -1)),
+    mend: trust,
+  },
+  {
+    name: "Link gone",
+    id: "health.link",
+    why: /there is no Link west/,
+    damage: () => mesh.east.custom.deleteNamespacedCustomObject({ ...links, name: "west" }),
+    mend: () => mesh.east.custom.createNamespacedCustomObject({ ...links, body: linkObject(mesh.west) }),
+  },
+  {
+    name: "gateway unknown to the mirror",
+    id: "health.gateway-probe",
+    why: /probe-west has no address/,
+    damage: () => mesh.east.core.deleteNamespacedEndpoints(gone),
+    mend: () =>
+      mesh.east.core.createNamespacedEndpoints({
+        namespace: extension,
+        body: { metadata: gone, subsets: [{ addresses: [{ ip: gateway.ip }], ports: [{ port: 4191 }] }] },
+      }),
+  },
+];
+
+async function trust(): Promise<void> {
+  await setTrust(mesh.east, mesh.anchor, await authority("issuer", mesh.anchor));
+}
+
+/** Watches until a service is, or is no more, in namespace default. */
+async function seen(cluster: Cluster, name: string, there: boolean): Promise<void> {
+  const list = (): ReturnType<typeof cluster.core.listNamespacedService> =>
+    cluster.core.listNamespacedService({ namespace: "default" });
+  const view = await View.open(cluster, "/api/v1/namespaces/default/services", list);
+  try {
+    const deadline = new Deadline(healthySeconds, new AbortController().signal);
+    const still = await until([view], () => ((view.get(name) !== undefined) === there ? undefined : name), deadline);
+    assert.equal(still, undefined);
+  } finally {
+    await view.close();
+  }
+}
+
+test("each damage to a stack is caught by the check made for it, and only while it lasts", async (t) => {
+  for (const one of damages) {
+    const { name, id, why, external } = one;
+    await t.test(`${name}: ${id}`, async () => {
+      await one.damage();
+      const bad = await asked([id], { seconds: 2, external }).finally(() => one.mend());
+      const caught = bad.filter(({ answer }) => answer === "no");
+      assert.ok(caught.length > 0, `not caught: ${bad.map((result) => result.why).join()}`);
+      assert.ok(
+        caught.every(({ on }) => on === "east->west" || on === "east" || id === "health.anchors-equal"),
+        told(bad, "no").join(),
+      );
+      assert.match(caught.map((result) => result.why).join(), why);
+      assert.deepEqual(told(await asked([id], { seconds: healthySeconds, external }), "no"), []);
+    });
+  }
+});
+
+test("heal restarts the controller of the damaged link, and nothing else", async () => {
+  const { east, west } = mesh;
+  const list = (cluster: Cluster) => () => cluster.core.listNamespacedPod({ namespace: extension });
+  const pods = `/api/v1/namespaces/${extension}/pods`;
+  const [here, there] = await Promise.all([View.open(east, pods, list(east)), View.open(west, pods, list(west))]);
+  const uids = (view: View<KubernetesObject>, of: (name: string) => boolean): string =>
+    view
+      .items()
+      .filter(({ metadata }) => of(metadata?.name ?? ""))
+      .map(({ metadata }) => metadata?.uid)
+      .sort()
+      .join();
+  const controller = (name: string): boolean => name.startsWith("controller-west");
+  const before = [uids(here, controller), uids(here, (name) => !controller(name)), uids(there, () => true)];
+  // What a restart does to the real mirror: it looks at everything anew.
+  here.listen(() => {
+    if (uids(here, controller) !== before[0]) void setFault(undefined);
+  });
+  try {
+    await setFault("headless endpoints overwritten");
+    const how = asking({ seconds: 3 });
+    assert.equal(await heal(how, true), 1, "a dry run mends nothing");
+    assert.equal(uids(here, controller), before[0]);
+    assert.equal(await heal({ ...how, deadlineSeconds: faultSeconds }, false), 0);
+    assert.notEqual(uids(here, controller), before[0]);
+    assert.deepEqual([uids(here, (name) => !controller(name)), uids(there, () => true)], before.slice(1));
+    assert.equal(await heal(how, false), 0, "nothing is left to do");
+  } finally {
+    await setFault(undefined);
+    await here.close();
+    await there.close();
+  }
+});
+
+test("heal removes orphans and leaves other services", async () => {
+  await makeService(mesh.east, { [mirroredLabel]: "true", [clusterLabel]: "north" });
+  const body = { metadata: { name: "mine" }, spec: { ports: [{ port: 80 }] } };
+  await mesh.east.core.createNamespacedService({ namespace: "default", body });
+  assert.equal(await heal(asking({ seconds: 3 }), false), 0);
+  await seen(mesh.east, path.name, false);
+  await seen(mesh.east, "mine", true);
+  await seen(mesh.east, "nginx-svc-west", true);
+});
+
+test("the command: files, exit codes, refusals", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "verify-test-"));
+  try {
+    const [json, junit] = [join(folder, "report.json"), join(folder, "report.xml")];
+    const child = command(["--json", json, "--junit", junit, "--only", "health,traffic", "--quiet"]);
+    assert.equal(await child.exit, 0);
+    const report = JSON.parse(await readFile(json, "utf8")) as { results: Result[] };
+    assert.ok(report.results.some(({ answer }) => answer === "yes"));
+    const traffic = report.results.filter(({ group }) => group === "traffic");
+    assert.deepEqual([...new Set(traffic.map(({ answer }) => answer))], ["not applicable"]);
+    const xml = await readFile(junit, "utf8");
+    assert.match(xml, /<testsuite name="rehearsal traffic" tests="6" failures="0" skipped="6">/);
+    const secrets = Object.values(mesh.stack.kubeconfigs).flatMap((text) => text.match(/client-key-data: \S+/g) ?? []);
+    assert.equal(secrets.length, 2);
+    for (const secret of secrets) assert.ok(!`${child.output()}${xml}`.includes(secret.split(" ")[1] ?? ""));
+
+    await mesh.east.core.deleteNamespacedEndpoints(gone);
+    assert.equal(await command(["--external", "mirror", "--only", "health.gateway-probe"]).exit, 1);
+    assert.equal(await verify(["--only", "weather"]), 2);
+    assert.equal(await verify(["--deadline", "0"]), 2);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+});
+
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  test(`${signal} in the middle: everything made is removed`, async () => {
+    const { east, west } = mesh;
+    const views = await Promise.all(
+      [east, west].map((cluster) => View.open(cluster, "/api/v1/namespaces", () => cluster.core.listNamespace())),
+    );
+    const rooms = (): number =>
+      views.flatMap((view) => view.items()).filter(({ metadata }) => metadata?.labels?.[runLabel]).length;
+    const deadline = new Deadline(healthySeconds, new AbortController().signal);
+    try {
+      assert.equal(rooms(), 0);
+      const child = command(["--external", "mirror", "--only", "mirror"]);
+      assert.equal(
+        await until(views, () => (rooms() === 4 ? undefined : "the rooms are not there"), deadline),
+        undefined,
+      );
+      child.kill(signal);
+      assert.equal(await child.exit, code, child.output());
+      assert.equal(await until(views, () => (rooms() === 0 ? undefined : "rooms are left"), deadline), undefined);
+    } finally {
+      for (const view of views) await view.close();
+    }
+  });
+}
+
+test("namespaces of a run that was killed are removed by the next, those of a running one are not", async () => {
+  const { east, west } = mesh;
+  const name = "mesh-verify-dead-0";
+  await east.core.createNamespace({ body: { metadata: { name, labels: { [runLabel]: "dead" } } } });
+  const rooms = new Rooms([east, west]);
+  assert.deepEqual(await rooms.sweep(), []);
+  assert.deepEqual(await rooms.sweep(Date.now() + 2 * 60 * 60 * 1000), [`east namespace ${name}`]);
+});
+
+interface Command {
+  exit: Promise<number | null>;
+  kill: (signal: NodeJS.Signals) => void;
+  output: () => string;
+}
+
+/** `npm run verify` as its own process, the stack's outputs on standard input. */
+function command(args: string[]): Command {
+  const script = 'require("./verify/main").run(process.argv.slice(1)).then((code) => { process.exitCode = code; })';
+  const root = join(__dirname, "../..");
+  const child = spawn(process.execPath, ["--import", "tsx", "-e", script, "--", "verify", "--outputs", "-", ...args], {
+    cwd: root,
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (output += chunk.toString()));
+  child.stdin.end(JSON.stringify(mesh.stack));
+  const exit = new Promise<number | null>((resolve) => child.on("close", resolve));
+  return { exit, kill: (signal) => child.kill(signal), output: () => output };
+}

@@ -1,0 +1,91 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { existsSync } from "node:fs";
+import { promisify } from "node:util";
+import { stringify } from "yaml";
+
+const exec = promisify(execFile);
+
+/** A throw-away kwok cluster: a real API server, one simulated node. */
+export interface KwokCluster {
+  kubeconfig: string;
+  /** `https://127.0.0.1:...` */
+  server: string;
+  delete(): Promise<void>;
+}
+
+const binaries = {
+  "--etcd-binary": "etcd",
+  "--kube-apiserver-binary": "kube-apiserver",
+  "--kube-controller-manager-binary": "kube-controller-manager",
+  "--kube-scheduler-binary": "kube-scheduler",
+  "--kwok-controller-binary": "kwok",
+};
+
+/**
+ * Raises a cluster of the test's own, everything of it in one temporary folder. Every port is given, for kwokctl picks
+ * the same free ones for two clusters at once; etcd's peer port has no flag.
+ *
+ * @example const east = await createKwok("verify-east"); try { ... } finally { await east.delete(); }
+ */
+export async function createKwok(name: string): Promise<KwokCluster> {
+  const folder = await mkdtemp(join(tmpdir(), `${name}-`));
+  const env = { ...process.env, KWOK_WORKDIR: folder };
+  const kubeconfig = join(folder, "kubeconfig");
+  const config = join(folder, "config.yaml");
+  const [api, etcd, peer, manager, scheduler, kwok] = await freePorts(6);
+  const options = {
+    runtime: "binary",
+    kubeApiserverPort: api,
+    etcdPort: etcd,
+    etcdPeerPort: peer,
+    kubeControllerManagerPort: manager,
+    kubeSchedulerPort: scheduler,
+    kwokControllerPort: kwok,
+  };
+  const document = { apiVersion: "config.kwok.x-k8s.io/v1alpha1", kind: "KwokctlConfiguration", options };
+  await writeFile(config, stringify(document));
+  const flags = Object.entries(binaries).flatMap(([flag, binary]) => {
+    const file = onPath(binary);
+    return file === undefined ? [] : [flag, file];
+  });
+  const kwokctl = (...args: string[]): Promise<unknown> =>
+    exec("kwokctl", ["--name", name, "--config", config, ...args], { env });
+  const remove = async (): Promise<void> => {
+    await kwokctl("delete", "cluster", "--kubeconfig", kubeconfig);
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    // Without the limits that keep a controller manager polite: a test is its only client.
+    await kwokctl("create", "cluster", "--kubeconfig", kubeconfig, "--wait", "2m", "--disable-qps-limits", ...flags);
+    await kwokctl("scale", "node", "--replicas", "1");
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  // Certificates as data: the kubeconfig must be usable from elsewhere.
+  const { stdout } = await exec("kubectl", ["config", "view", "--flatten", "--kubeconfig", kubeconfig]);
+  return { kubeconfig: stdout, server: `https://127.0.0.1:${api}`, delete: remove };
+}
+
+/** Asked for together, so that no two are the same. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function onPath(binary: string): string | undefined {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return folders.map((folder) => join(folder, binary)).find((file) => existsSync(file));
+}

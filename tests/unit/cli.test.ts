@@ -1,0 +1,372 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as http from "node:http";
+import type { AddressInfo } from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+import { after, describe, test } from "node:test";
+import { parseStackArguments, parseStackOnly } from "../../cli/arguments";
+import { download } from "../../cli/download";
+import { shellExports } from "../../cli/env";
+import { withoutValues } from "../../cli/eventLog";
+import { exclusively } from "../../cli/exclusively";
+import { findTools, isOlder, onPath, type Probes } from "../../cli/findTools";
+import { defaultBackend, hasLogin, pulumiHome } from "../../cli/pulumiHome";
+import { run, UserError } from "../../cli/run";
+import { chooseRuntime } from "../../cli/stackFile";
+import { describe as describeStack } from "../../cli/start";
+import { type Tool, toolsFor } from "../../cli/tools";
+import { builtDirectory } from "../../registry-only/tools/build";
+
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "mesh-cli-"));
+after(() => fs.rmSync(temporary, { recursive: true }));
+
+void describe("whether node_modules is what package-lock.json asks for", () => {
+  const lock = (packages: object) => ({ packages: { "": {}, ...packages } });
+  const wanted = lock({
+    "node_modules/a": { version: "1.0.0" },
+    "node_modules/b/node_modules/c": { version: "2.0.0" },
+    "node_modules/other-platform": { version: "1.0.0", optional: true },
+  });
+  const installed = { "node_modules/a": { version: "1.0.0" }, "node_modules/b/node_modules/c": { version: "2.0.0" } };
+  for (const [name, found, expected] of [
+    ["nothing installed", undefined, /node_modules is missing/],
+    ["the same, an optional package left out", lock(installed), undefined],
+    ["an older version", lock({ ...installed, "node_modules/a": { version: "0.9.0" } }), /a 1\.0\.0, .* has 0\.9\.0/],
+    ["one missing", lock({ "node_modules/a": { version: "1.0.0" } }), /asks for c 2\.0\.0, node_modules has none/],
+  ] as const) {
+    void test(name, async () => {
+      const { whyInstall } = await import("../../cli/installed.mjs");
+      const why = whyInstall(wanted, found);
+      if (expected) assert.match(why ?? "", expected);
+      else assert.equal(why, undefined);
+    });
+  }
+});
+
+void describe("where a tool comes from", () => {
+  const fetched: Tool = {
+    name: "fetched",
+    version: "v1.0.0",
+    programs: ["fetched"],
+    download: () => ({ urls: ["https://fetched.example/file"] }),
+    modules: ["etcd"],
+  };
+  const fetchedBy = { program: "engine", url: () => "https://plugins.example/file", keeps: () => "/nowhere" };
+  const plugin: Tool = { ...fetched, name: "plugin", download: undefined, fetchedBy };
+  const standIn: Tool = { ...plugin, modules: [], standIn: "registry-only/plugins" };
+  const nothing: Probes = {
+    onPath: () => Promise.resolve(undefined),
+    kept: () => undefined,
+    keptByAnother: () => false,
+    answers: () => Promise.resolve(false),
+  };
+  const online = { answers: () => Promise.resolve(true) };
+  const asked = { answers: () => assert.fail("the network was asked") };
+  const usable = { onPath: () => Promise.resolve({ usable: true as const, directories: ["/beside"] }) };
+  const old = { onPath: () => Promise.resolve({ usable: false as const, why: "it is 0.1.0" }) };
+
+  for (const [name, tool, probes, expected] of [
+    ["PATH before all else", fetched, { ...asked, ...usable, kept: () => ["/kept"] }, "on PATH"],
+    ["then what was kept", fetched, { ...asked, kept: () => ["/kept"] }, "kept"],
+    ["then what another program keeps", plugin, { ...asked, keptByAnother: () => true }, "fetched by another"],
+    ["then its publisher", fetched, online, "download"],
+    ["a plugin is left to the engine", plugin, online, "fetched by another"],
+    ["else it is built", fetched, {}, "build"],
+    ["a plugin as well", plugin, {}, "build"],
+    ["or stood in for", standIn, {}, "stand-in"],
+    ["an old one on PATH is passed over", fetched, { ...old, ...online }, "download"],
+  ] as const) {
+    void test(name, async () => {
+      const [found] = await findTools([tool], { ...nothing, ...probes });
+      assert.equal(found?.way, expected);
+    });
+  }
+
+  void test("says why an old one on PATH is passed over and why it is built", async () => {
+    const [found] = await findTools([fetched], { ...nothing, ...old });
+    const notes = ["it is 0.1.0: passed over", "fetched v1.0.0: fetched.example does not answer, so it is built"];
+    assert.deepEqual(found?.notes, notes);
+  });
+
+  void test("refuses an old one on PATH that another program would take", async () => {
+    await assert.rejects(findTools([plugin], { ...nothing, ...old }), /it is 0\.1\.0\. Next: .*off PATH/);
+  });
+
+  void test("asks about all that is missing at once", async () => {
+    let [asking, most] = [0, 0];
+    const answers = async () => {
+      most = Math.max(most, ++asking);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      asking -= 1;
+      return false;
+    };
+    await findTools([fetched, plugin, standIn], { ...nothing, answers });
+    assert.equal(most, 3);
+  });
+});
+
+void describe("a tool on PATH", () => {
+  const tool: Tool = {
+    name: "x",
+    version: "v2.0.0",
+    oldest: "1.5.0",
+    programs: ["x", "y"],
+    versionArgs: [],
+    modules: [],
+  };
+  const directory = (name: string, programs: Record<string, string>) => {
+    const created = path.join(temporary, name);
+    fs.mkdirSync(created);
+    for (const [program, script] of Object.entries(programs)) {
+      fs.writeFileSync(path.join(created, program), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    }
+    return created;
+  };
+  const release = directory("release", { x: "echo x version v1.10.0 linux", y: "" });
+
+  void test("is taken when new enough", async () => {
+    assert.deepEqual(await onPath(tool, `/nowhere:${release}`), { usable: true, directories: [] });
+  });
+  void test("finds the rest of the release beside the link's target", async () => {
+    const linked = directory("linked", {});
+    fs.symlinkSync(path.join(release, "x"), path.join(linked, "x"));
+    assert.deepEqual(await onPath(tool, linked), { usable: true, directories: [fs.realpathSync(release)] });
+  });
+  void test("is absent without an executable of that name", async () => {
+    const other = directory("other", { y: "" });
+    fs.writeFileSync(path.join(other, "x"), "not executable", { mode: 0o644 });
+    assert.equal(await onPath(tool, other), undefined);
+  });
+  for (const [name, programs, why] of [
+    ["old", { x: "echo v1.4.9", y: "" }, /x is 1\.4\.9, older than 1\.5\.0/],
+    ["broken", { x: "echo gone >&2; exit 1", y: "" }, /does not say its version \(gone\)/],
+    ["incomplete", { x: "echo v2.0.0" }, /without y/],
+  ] as const) {
+    void test(`is not usable when ${name}`, async () => {
+      const found = await onPath(tool, directory(name, programs));
+      assert.ok(found && !found.usable);
+      assert.match(found.why, why);
+    });
+  }
+});
+
+void test("versions are compared by number", () => {
+  assert.ok(isOlder("3.9.0", "3.10.0"));
+  assert.ok(isOlder("0.6.9", "0.7.0"));
+  assert.ok(!isOlder("3.10.0", "3.9.9"));
+  assert.ok(!isOlder("1.31.0", "1.31.0"));
+});
+
+void test("every tool that can be built has a recipe, and of the version that would be fetched", () => {
+  for (const { name, version, modules, fetchedBy } of new Set(Object.values(toolsFor).flat())) {
+    for (const module of modules) assert.ok(path.isAbsolute(builtDirectory(module)), name);
+    const first = modules[0] && path.basename(builtDirectory(modules[0]));
+    if (first && fetchedBy?.program !== "pulumi") assert.ok(first.startsWith(`${name}-${version}-`), first);
+  }
+});
+
+void describe("arguments", () => {
+  for (const [args, expected] of [
+    [[], { stack: "rehearsal", passedOn: [] }],
+    [["dev"], { stack: "dev", passedOn: [] }],
+    [["alice", "--runtime", "kwok"], { stack: "alice", runtime: "kwok", passedOn: [] }],
+    [["alice", "--runtime=k3d", "--refresh"], { stack: "alice", runtime: "k3d", passedOn: ["--refresh"] }],
+    [["--parallel", "4"], { stack: "rehearsal", passedOn: ["--parallel", "4"] }],
+    [
+      ["bob", "--parallel", "4", "--runtime", "kwok", "-r"],
+      { stack: "bob", runtime: "kwok", passedOn: ["--parallel", "4", "-r"] },
+    ],
+  ] as const) {
+    void test(args.join(" ") || "none", () => assert.deepEqual(parseStackArguments([...args]), expected));
+  }
+  void test("a stack pulumi would refuse is refused", () => {
+    for (const stack of ["a b", "../x", "ä"])
+      assert.throws(() => parseStackArguments([stack]), /stack is .*; allowed: letters/);
+  });
+  void test("a runtime without a value is refused", () => {
+    for (const flags of [["--runtime"], ["--runtime="]])
+      assert.throws(() => parseStackArguments(flags), /--runtime has no value/);
+  });
+  void test("commands that take a stack refuse anything else", () => {
+    assert.equal(parseStackOnly(["dev"], "env"), "dev");
+    for (const args of [
+      ["dev", "--x"],
+      ["--runtime", "kwok"],
+    ])
+      assert.throws(() => parseStackOnly(args, "env"), /env got --/);
+  });
+});
+
+void describe("runtime of a stack", () => {
+  void test("comes from its file, or from Pulumi.yaml", () => {
+    assert.equal(chooseRuntime("rehearsal"), "kwok");
+    assert.equal(chooseRuntime("dev"), "k3d");
+    assert.equal(chooseRuntime("nobody-has-this-stack"), "k3d");
+  });
+  void test("is not changed against a stack's file", () => {
+    assert.throws(() => chooseRuntime("rehearsal", "k3d"), /--runtime is k3d, but stack rehearsal has kwok/);
+  });
+  void test("is one of three", () =>
+    assert.throws(() => chooseRuntime("dev", "kind"), /runtime is kind; allowed: kwok, k3d, existing/));
+});
+
+void test("the shell gets every value as it is, and the directories before its PATH", () => {
+  const value = `it's "$HOME" \`date\` \\ and\nmore`;
+  const script = `${shellExports({ VALUE: value }, ["/a b", "/c'd"])}\nprintf '%s|%s' "$VALUE" "$PATH"`;
+  const printed = execFileSync("/bin/sh", ["-c", script], { encoding: "utf8", env: { PATH: "/usr/bin" } });
+  assert.equal(printed, `${value}|/a b:/c'd:/usr/bin`);
+});
+
+void describe("login", () => {
+  const names = ["PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_HOME", "PULUMI_CREDENTIALS_PATH"] as const;
+  const logins = (name: string, credentials?: object) => {
+    const home = path.join(temporary, name);
+    fs.mkdirSync(home);
+    if (credentials) fs.writeFileSync(path.join(home, "credentials.json"), JSON.stringify(credentials));
+    return home;
+  };
+  const within = (environment: Partial<Record<(typeof names)[number], string>>, check: () => void) => {
+    const before = names.map((name) => [name, process.env[name]] as const);
+    for (const name of names) delete process.env[name];
+    try {
+      Object.assign(process.env, environment);
+      check();
+    } finally {
+      for (const [name, value] of before) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    }
+  };
+  const none = logins("no-login");
+  for (const [name, environment, expected] of [
+    ["none", { PULUMI_HOME: none }, false],
+    ["pulumi login", { PULUMI_HOME: logins("login", { current: "https://api.pulumi.com" }) }, true],
+    ["pulumi logout", { PULUMI_HOME: logins("logout", { accounts: {} }) }, false],
+    ["PULUMI_BACKEND_URL", { PULUMI_HOME: none, PULUMI_BACKEND_URL: "s3://bucket" }, true],
+    ["the default backend, from npm run env", { PULUMI_HOME: none, PULUMI_BACKEND_URL: defaultBackend }, false],
+    ["PULUMI_ACCESS_TOKEN", { PULUMI_HOME: none, PULUMI_ACCESS_TOKEN: "pul-x" }, true],
+  ] as const) {
+    void test(name, () => within(environment, () => assert.equal(hasLogin(), expected)));
+  }
+  void test("PULUMI_HOME stays the user's", () =>
+    within({ PULUMI_HOME: none }, () => assert.equal(pulumiHome(), none)));
+});
+
+void describe("downloads", () => {
+  const archive = path.join(temporary, "tool.tar.gz");
+  fs.mkdirSync(path.join(temporary, "pack", "bin"), { recursive: true });
+  fs.writeFileSync(path.join(temporary, "pack", "bin", "tool"), "#!/bin/sh\necho v1.0.0\n");
+  execFileSync("tar", ["-czf", archive, "-C", path.join(temporary, "pack"), "bin"]);
+  const sum = createHash("sha256").update(fs.readFileSync(archive)).digest("hex");
+  const files: Record<string, string | Buffer> = {
+    "/tool.tar.gz": fs.readFileSync(archive),
+    "/right": `${"0".repeat(64)}  other.tar.gz\n${sum}  _dist/tool.tar.gz\n`,
+    "/wrong": `${"0".repeat(64)}  tool.tar.gz\n`,
+    "/lacking": `${sum}  other.tar.gz\n`,
+  };
+  const server = http.createServer((request, response) => {
+    const file = files[request.url ?? ""];
+    response.writeHead(file ? 200 : 404).end(file);
+  });
+  const tool = async (file: string, checksums: string): Promise<Tool> => {
+    if (!server.listening) await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return {
+      name: "tool",
+      version: "v1.0.0",
+      programs: ["tool"],
+      download: () => ({ urls: [`${base}${file}`], checksums: `${base}${checksums}` }),
+      modules: [],
+    };
+  };
+  after(() => server.close());
+
+  void test("are unpacked when their checksum is right", async () => {
+    const directory = await download(await tool("/tool.tar.gz", "/right"), path.join(temporary, "right", "tool"));
+    assert.equal(execFileSync(path.join(directory, "tool"), { encoding: "utf8" }), "v1.0.0\n");
+    assert.deepEqual(fs.readdirSync(directory), ["tool"]);
+  });
+  for (const [name, file, checksums, message] of [
+    ["a wrong checksum", "/tool.tar.gz", "/wrong", /tool\.tar\.gz has SHA-256 .*, its publisher says 0000/],
+    ["no checksum of that name", "/tool.tar.gz", "/lacking", /its publisher says nothing/],
+    ["no such file", "/gone.tar.gz", "/right", /gone\.tar\.gz answers 404/],
+  ] as const) {
+    void test(`are refused with ${name}`, async () => {
+      const directory = path.join(temporary, path.basename(name), "tool");
+      await assert.rejects(download(await tool(file, checksums), directory), (error) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, message);
+        return true;
+      });
+      assert.ok(!fs.existsSync(directory));
+    });
+  }
+});
+
+void test("what is done exclusively is done one after the other", async () => {
+  const order: string[] = [];
+  const step = (name: string) =>
+    exclusively(path.join(temporary, "locked"), "busy", async () => {
+      order.push(`${name} begins`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      order.push(`${name} ends`);
+    });
+  await Promise.all([step("a"), step("b")]);
+  const [first, second] = order[0] === "a begins" ? ["a", "b"] : ["b", "a"];
+  assert.deepEqual(order, [`${first} begins`, `${first} ends`, `${second} begins`, `${second} ends`]);
+});
+
+void describe("the kept event log", () => {
+  void test("has no values in it", () => {
+    const state = { urn: "urn:x", inputs: { key: "secret" }, outputs: { key: "secret" } };
+    const event = {
+      sequence: 3,
+      resOutputsEvent: { metadata: { op: "create", urn: "urn:x", old: state, new: state } },
+    };
+    assert.deepEqual(JSON.parse(withoutValues(JSON.stringify(event), 7) ?? ""), {
+      received: 7,
+      sequence: 3,
+      resOutputsEvent: { metadata: { op: "create", urn: "urn:x", old: { urn: "urn:x" }, new: { urn: "urn:x" } } },
+    });
+  });
+  void test("has no messages in it, where the SDK's debug ones hold private keys", () => {
+    const event = { sequence: 1, diagnosticEvent: { severity: "debug", message: "-----BEGIN EC PRIVATE KEY-----" } };
+    assert.equal(withoutValues(JSON.stringify(event), 0), undefined);
+  });
+});
+
+void test("a child's exit code and signal come through", async () => {
+  assert.equal(await run("/bin/sh", ["-c", "exit 3"]), 3);
+  assert.equal(await run("/bin/sh", ["-c", "kill -TERM $$"]), 143);
+});
+
+void test("what came up names the contexts, the mirrors and what to type next", () => {
+  const cluster = (name: string) => ({
+    context: `kwok-s-${name}`,
+    domain: `${name}.d`,
+    gateway: "192.0.2.1",
+    apiServer: "",
+  });
+  const clusters = { east: cluster("east"), west: cluster("west") };
+  const outputs = {
+    runtime: "kwok" as const,
+    clusters,
+    mirrors: { "east->west": ["nginx-svc-west"] },
+    curl: ["kubectl x"],
+  };
+  const text = describeStack("alice", outputs, 12);
+  for (const expected of [
+    "alice is up (kwok, 12 s)",
+    "context kwok-s-east",
+    "nginx-svc-west",
+    "kubectl x",
+    "npm stop -- alice",
+  ]) {
+    assert.ok(text.includes(expected), expected);
+  }
+  assert.match(text, /no traffic flows/);
+});

@@ -1,0 +1,60 @@
+import { ask, type Asking } from "./ask";
+import { reason } from "./api";
+import type { Mend } from "./check";
+import { damageChecks } from "./damage";
+import { row } from "./report";
+import { Deadline } from "./watch";
+
+/** For one mend, and for what it mends to be seen: a controller's restart takes 7 to 11 s, a drained pod 30 s. */
+const mendSeconds = 120;
+
+/**
+ * Looks for damage, shows what it will do, does it, and looks again. Only pods are deleted, which Pulumi does not own, and
+ * mirrors that nothing stands behind: a preview afterwards shows no change, and what is healthy is not touched.
+ *
+ * @returns 0 when nothing is damaged any more, 1 when something is, or would be with `dryRun`
+ */
+export async function heal(asking: Omit<Asking, "tell">, dryRun: boolean): Promise<number> {
+  const tell: Asking["tell"] = ({ result }) => {
+    if (result.answer === "no") console.log(row(result));
+  };
+  const found = await ask(damageChecks, { ...asking, tell });
+  const damaged = found.filter(({ result }) => result.answer === "no");
+  const unasked = new Set(
+    found.filter(({ result }) => result.answer === "not applicable").map(({ result }) => result.why),
+  );
+  for (const why of unasked) console.log(`not looked at: ${why}`);
+  if (damaged.length === 0) {
+    console.log("Nothing is damaged: nothing was done.");
+    return 0;
+  }
+  const mends = distinct(damaged.flatMap((asked) => asked.mends));
+  console.log(`\n${dryRun ? "Would do" : "Will do"}:`);
+  for (const { does } of mends) console.log(`  ${does}`);
+  for (const { result } of damaged.filter((asked) => asked.mends.length === 0))
+    console.log(`  nothing for ${result.id}: ${result.next}`);
+  if (dryRun) return 1;
+
+  for (const mend of mends) {
+    try {
+      await mend.run(new Deadline(mendSeconds, asking.signal));
+      console.log(`done: ${mend.does}`);
+    } catch (error) {
+      if (asking.signal.aborted) throw error;
+      console.log(`failed: ${mend.does}: ${reason(error)}`);
+    }
+  }
+  // Only what was damaged is looked at again, and given the time a restarted controller needs.
+  const ids = new Set(damaged.map(({ result }) => result.id));
+  const again = await ask(
+    damageChecks.filter(({ id }) => ids.has(id)),
+    { ...asking, tell, deadlineSeconds: asking.deadlineSeconds ?? mendSeconds },
+  );
+  const left = again.filter(({ result }) => result.answer === "no").length;
+  console.log(left === 0 ? "Healed." : `${left} still damaged: each names its next command above.`);
+  return left === 0 ? 0 : 1;
+}
+
+function distinct(mends: readonly Mend[]): Mend[] {
+  return [...new Map(mends.map((mend) => [mend.key, mend])).values()];
+}

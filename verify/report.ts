@@ -1,0 +1,70 @@
+import { groups, type Answer, type Result } from "./check";
+
+const marks: Record<Answer, string> = { yes: "yes", no: "NO ", "not applicable": "n/a" };
+
+/** Width of the widest row that fits a terminal; longer reasons go on in the next line. */
+const titleWidth = 66;
+const whereWidth = 12;
+
+/** One row, printed as soon as the answer is known. */
+export function row({ answer, seconds, on, title, why, id, objects, next }: Result): string {
+  const line = `${marks[answer]} ${seconds.toFixed(1).padStart(6)} s  ${on.padEnd(whereWidth)} ${title.padEnd(titleWidth)} ${id}`;
+  if (answer === "yes") return line;
+  const lines = [line, `${" ".repeat(14)}${why}`];
+  if (answer === "no") {
+    lines.push(...objects.map((object) => `${" ".repeat(14)}looked at: ${object}`), `${" ".repeat(14)}next: ${next}`);
+  }
+  return lines.join("\n");
+}
+
+/** The last lines: how many, and what stands in the way. */
+export function summary(results: readonly Result[], seconds: number): string {
+  const count = (answer: Answer): number => results.filter((result) => result.answer === answer).length;
+  const lines = [
+    `\n${count("yes")} yes, ${count("no")} no, ${count("not applicable")} not applicable, in ${seconds.toFixed(1)} s`,
+  ];
+  const inapplicable = results.filter(({ answer }) => answer === "not applicable");
+  for (const why of new Set(inapplicable.map((result) => result.why))) lines.push(`not applicable: ${why}`);
+  for (const next of new Set(
+    results.flatMap((result) => (result.answer === "no" && result.next ? [result.next] : [])),
+  )) {
+    lines.push(`next: ${next}`);
+  }
+  return lines.join("\n");
+}
+
+/** For programs: everything the table says, and the answers of all checks in one object. */
+export function json(stack: string, results: readonly Result[], seconds: number): string {
+  return `${JSON.stringify({ stack, seconds: Number(seconds.toFixed(3)), results }, undefined, 2)}\n`;
+}
+
+/** For CI: a test suite a group, not applicable as skipped. */
+export function junit(stack: string, results: readonly Result[]): string {
+  const suites = groups
+    .map((group) => ({ group, cases: results.filter((result) => result.group === group) }))
+    .filter(({ cases }) => cases.length > 0)
+    .map(({ group, cases }) => {
+      const bad = cases.filter(({ answer }) => answer === "no").length;
+      const skipped = cases.filter(({ answer }) => answer === "not applicable").length;
+      const head = `  <testsuite name="${escape(`${stack} ${group}`)}" tests="${cases.length}" failures="${bad}" skipped="${skipped}">`;
+      return [head, ...cases.map(testcase), "  </testsuite>"].join("\n");
+    });
+  return ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>", ...suites, "</testsuites>", ""].join("\n");
+}
+
+function testcase({ id, on, title, why, objects, next, answer, seconds }: Result): string {
+  const open = `    <testcase classname="${escape(id)}" name="${escape(`${title} (${on})`)}" time="${seconds.toFixed(3)}">`;
+  const detail = escape(
+    [why, ...objects.map((object) => `looked at: ${object}`), ...(next ? [`next: ${next}`] : [])].join("\n"),
+  );
+  if (answer === "no") return `${open}<failure message="${escape(why)}">${detail}</failure></testcase>`;
+  if (answer === "not applicable") return `${open}<skipped message="${escape(why)}"/></testcase>`;
+  return `${open}</testcase>`;
+}
+
+function escape(text: string): string {
+  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;" };
+  // Control characters are no XML at all.
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/[\u0000-\u0008\u000b-\u001f]/g, "").replace(/[&<>"\n]/g, (char) => entities[char] ?? char);
+}

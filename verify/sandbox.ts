@@ -1,0 +1,328 @@
+import { randomBytes } from "node:crypto";
+import { found, statusOf, type Cluster, type Endpoints, type Event, type Pod, type Service } from "./api";
+import type { LinkName } from "./stack";
+import { exportLabel, mirrorName, type Expected, type Mirrored } from "./mirrors";
+import { Deadline, until, View } from "./watch";
+
+/** On every namespace of a run: damage checks pass them by, and a later run finds what a killed one left. */
+export const runLabel = "linkerd-multicluster-mesh/verify-run";
+
+/** No run lasts this long: every check has a deadline, and links are tested side by side. */
+const deadAfterMs = 60 * 60 * 1000;
+
+/** How long a namespace may take to go. Pods with a proxy take 30 s to end at worst. */
+const goneWithinSeconds = 90;
+
+/** Images of the seed's workloads, which a stack that is up already has. Others of these names on the spot come first. */
+const webImage = "nginx:1.29";
+const curlImage = "curlimages/curl:8.17.0";
+
+/** For workloads to stand, images pulled. A check's own deadline starts after it: it is the mirror's time. */
+const standWithinSeconds = 180;
+
+const replicas = 2;
+const web = { app: "verify-web" };
+const deploy = { app: "verify-deploy" };
+
+/** The namespaces of one run, a pair for each link that needs one, and their end. */
+export class Rooms {
+  readonly run = randomBytes(4).toString("hex");
+  private readonly made: { cluster: Cluster; name: string }[] = [];
+  private readonly rooms = new Map<string, Promise<Room>>();
+
+  constructor(private readonly clusters: readonly Cluster[]) {}
+
+  /** The room of a link, made when it is first asked for. */
+  of({ source, target }: LinkName, deadline: Deadline): Promise<Room> {
+    const key = `${source}->${target}`;
+    const room = this.rooms.get(key) ?? this.make(source, target, deadline);
+    this.rooms.set(key, room);
+    return room;
+  }
+
+  private async make(sourceName: string, targetName: string, deadline: Deadline): Promise<Room> {
+    const name = `mesh-verify-${this.run}-${this.rooms.size}`;
+    const [source, target] = [sourceName, targetName].map((end) => this.clusters.find((c) => c.name === end));
+    if (!source || !target) throw new Error(`link ${sourceName}->${targetName} names a cluster that the stack lacks`);
+    // The source's first: the mirror passes over services whose namespace it does not find there.
+    for (const cluster of [source, target]) {
+      deadline.signal.throwIfAborted();
+      this.made.push({ cluster, name });
+      await cluster.core.createNamespace({
+        body: {
+          metadata: { name, labels: { [runLabel]: this.run }, annotations: { "linkerd.io/inject": "enabled" } },
+        },
+      });
+    }
+    return Room.open(name, source, target);
+  }
+
+  /** Removes what runs that were killed left behind. Returns the names of the namespaces. */
+  async sweep(now = Date.now()): Promise<string[]> {
+    const swept: string[] = [];
+    for (const cluster of this.clusters) {
+      const { items } = await cluster.core.listNamespace({ labelSelector: runLabel });
+      for (const { metadata, status } of items) {
+        const age = now - (metadata?.creationTimestamp?.getTime() ?? now);
+        if (age < deadAfterMs || status?.phase === "Terminating" || !metadata?.name) continue;
+        await found(cluster.core.deleteNamespace({ name: metadata.name }));
+        swept.push(`${cluster.name} namespace ${metadata.name}`);
+      }
+    }
+    return swept;
+  }
+
+  /**
+   * Removes every namespace of this run and waits until it is gone. Not stopped by the signal that ended the run.
+   *
+   * @returns what would not go in time
+   */
+  async close(): Promise<string[]> {
+    const opened = await Promise.allSettled([...this.rooms.values()]);
+    for (const room of opened) if (room.status === "fulfilled") await room.value.close();
+    const left = await Promise.all(this.made.map(({ cluster, name }) => remove(cluster, name)));
+    return left.filter((name) => name !== undefined);
+  }
+}
+
+async function remove(cluster: Cluster, name: string): Promise<string | undefined> {
+  const view = await View.open(cluster, "/api/v1/namespaces", () => cluster.core.listNamespace());
+  try {
+    await found(cluster.core.deleteNamespace({ name }));
+    const deadline = new Deadline(goneWithinSeconds, new AbortController().signal);
+    const still = await until([view], () => (view.get(name) ? "it is still there" : undefined), deadline);
+    return still && `${cluster.name} namespace ${name}`;
+  } finally {
+    await view.close();
+  }
+}
+
+/** One namespace, in source and target, with live views of what matters in it. */
+export class Room {
+  private markers = 0;
+
+  private constructor(
+    readonly namespace: string,
+    readonly source: Cluster,
+    readonly target: Cluster,
+    /** Source: what the mirror makes. */
+    readonly services: View<Service>,
+    readonly endpoints: View<Endpoints>,
+    readonly sourcePods: View<Pod>,
+    /** Target: what is exported. */
+    readonly pods: View<Pod>,
+    readonly events: View<Event>,
+  ) {}
+
+  static async open(namespace: string, source: Cluster, target: Cluster): Promise<Room> {
+    const path = `/api/v1/namespaces/${namespace}`;
+    const here = { namespace };
+    const [services, endpoints, sourcePods, pods, events] = await Promise.all([
+      View.open(source, `${path}/services`, () => source.core.listNamespacedService(here)),
+      View.open(source, `${path}/endpoints`, () => source.core.listNamespacedEndpoints(here)),
+      View.open(source, `${path}/pods`, () => source.core.listNamespacedPod(here)),
+      View.open(target, `${path}/pods`, () => target.core.listNamespacedPod(here)),
+      View.open(target, `${path}/events`, () => target.core.listNamespacedEvent(here)),
+    ]);
+    return new Room(namespace, source, target, services, endpoints, sourcePods, pods, events);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.services, this.endpoints, this.sourcePods, this.pods, this.events].map((v) => v.close()));
+  }
+
+  /** What the mirror made of this namespace so far. */
+  mirrored(): Mirrored {
+    return { services: this.services.items(), endpoints: this.endpoints.items() };
+  }
+
+  /** Watches the source until nothing is missing there. */
+  until(missing: () => string | undefined, deadline: Deadline): Promise<string | undefined> {
+    return until([this.services, this.endpoints], missing, deadline);
+  }
+
+  /** The exported StatefulSet as it must show in the source with this many pods. */
+  expected(pods = replicas): Expected {
+    return {
+      service: "web",
+      namespace: this.namespace,
+      pods: Array.from({ length: pods }, (_, i) => `set-${i}`),
+      target: this.target.name,
+      targetDomain: this.target.domain,
+    };
+  }
+
+  /** A StatefulSet of two ready pods behind an exported headless service: the start of most checks. */
+  async statefulSet(deadline: Deadline): Promise<Expected> {
+    await this.scale(replicas, deadline);
+    await this.service("web", web, true);
+    return this.expected();
+  }
+
+  /** Brings the StatefulSet to this many ready pods, making it when it is not there. */
+  async scale(count: number, deadline: Deadline): Promise<Expected> {
+    const { target, namespace } = this;
+    const path = { namespace, name: "set" };
+    if (await found(target.apps.readNamespacedStatefulSet(path))) {
+      await target.apps.patchNamespacedStatefulSet({
+        ...path,
+        body: [{ op: "replace", path: "/spec/replicas", value: count }],
+      });
+    } else {
+      await target.apps.createNamespacedStatefulSet({
+        namespace,
+        body: {
+          metadata: { name: "set" },
+          spec: {
+            serviceName: "web",
+            replicas: count,
+            podManagementPolicy: "Parallel",
+            selector: { matchLabels: web },
+            template: { metadata: { labels: web }, spec: await this.webPod() },
+          },
+        },
+      });
+    }
+    await this.ready(web, count, deadline);
+    return this.expected(count);
+  }
+
+  /**
+   * A headless service over a Deployment: its pods have no host names. The service comes once the pod is ready, for
+   * a mirror that first saw it without leaves it empty until its next repair, up to 60 s later.
+   */
+  async deployment(deadline: Deadline): Promise<string> {
+    const { target, namespace } = this;
+    if (!(await found(target.apps.readNamespacedDeployment({ namespace, name: "deploy" })))) {
+      await target.apps.createNamespacedDeployment({
+        namespace,
+        body: {
+          metadata: { name: "deploy" },
+          spec: {
+            selector: { matchLabels: deploy },
+            template: { metadata: { labels: deploy }, spec: await this.webPod() },
+          },
+        },
+      });
+    }
+    await this.ready(deploy, 1, deadline);
+    await this.service("deploy", deploy, true);
+    return mirrorName("deploy", target.name);
+  }
+
+  /** An exported headless service without ports, over the StatefulSet's pods. */
+  async withoutPorts(name: string): Promise<Service> {
+    return this.service(name, web, false);
+  }
+
+  /**
+   * Exports one more service and watches until it is mirrored: whatever was exported before it, and reached the mirror
+   * on the same way, has been dealt with by then. So "it was not mirrored" needs no wait of a guessed length.
+   */
+  async marker(deadline: Deadline): Promise<string | undefined> {
+    const name = `marker-${this.markers++}`;
+    await this.service(name, web, true);
+    const mirror = mirrorName(name, this.target.name);
+    return this.until(
+      () => (this.services.get(mirror) ? undefined : `${mirror}, exported last, is not mirrored`),
+      deadline,
+    );
+  }
+
+  /** Creates or re-exports a headless service in the target. */
+  private async service(name: string, selector: Record<string, string>, ports: boolean): Promise<Service> {
+    const { target, namespace } = this;
+    const there = await found(target.core.readNamespacedService({ namespace, name }));
+    if (there) return there.metadata?.labels?.[exportLabel] === "true" ? there : this.export(name);
+    return target.core.createNamespacedService({
+      namespace,
+      body: {
+        metadata: { name, labels: { ...selector, [exportLabel]: "true" } },
+        // A gateway reaches a pod by its own port, so container port and service port are the same.
+        spec: { clusterIP: "None", selector, ports: ports ? [{ name: "http", port: 80 }] : undefined },
+      },
+    });
+  }
+
+  export(name: string): Promise<Service> {
+    const label = exportLabel.replace("/", "~1");
+    const body = [{ op: "add", path: `/metadata/labels/${label}`, value: "true" }];
+    return this.target.core.patchNamespacedService({ namespace: this.namespace, name, body });
+  }
+
+  unexport(name: string): Promise<Service> {
+    const label = exportLabel.replace("/", "~1");
+    const body = [{ op: "remove", path: `/metadata/labels/${label}` }];
+    return this.target.core.patchNamespacedService({ namespace: this.namespace, name, body });
+  }
+
+  async deleteService(name: string): Promise<void> {
+    await this.target.core.deleteNamespacedService({ namespace: this.namespace, name });
+  }
+
+  /** A meshed pod of the source to send requests from. Returns its name once it is ready. */
+  async curlPod(deadline: Deadline): Promise<string> {
+    const { source, namespace } = this;
+    const name = "curl";
+    const image = await imageLike(source, /(^|\/)curl[:@]/, curlImage);
+    try {
+      await source.core.createNamespacedPod({
+        namespace,
+        body: {
+          metadata: { name },
+          spec: {
+            terminationGracePeriodSeconds: 0,
+            containers: [{ name, image, command: ["/bin/sleep", "3600"] }],
+          },
+        },
+      });
+    } catch (error) {
+      if (statusOf(error) !== 409) throw error; // an earlier check of this run made it
+    }
+    const missing = (): string | undefined => {
+      const pod = this.sourcePods.get(name);
+      return pod && isReady(pod) ? undefined : `pod ${namespace}/${name} is not ready in ${source.name}`;
+    };
+    await stand([this.sourcePods], missing, deadline);
+    return name;
+  }
+
+  private async webPod(): Promise<{
+    terminationGracePeriodSeconds: number;
+    containers: { name: string; image: string; ports: { containerPort: number }[] }[];
+  }> {
+    const image = await imageLike(this.target, /(^|\/)nginx[:@]/, webImage);
+    return { terminationGracePeriodSeconds: 1, containers: [{ name: "web", image, ports: [{ containerPort: 80 }] }] };
+  }
+
+  private async ready(labels: { app: string }, count: number, deadline: Deadline): Promise<void> {
+    const missing = (): string | undefined => {
+      const pods = this.pods.items().filter((pod) => pod.metadata?.labels?.app === labels.app);
+      const ready = pods.filter(isReady).length;
+      if (ready === count && pods.length === count) return undefined;
+      return `${ready} of ${count} pods of ${labels.app} are ready in ${this.target.name}, namespace ${this.namespace}`;
+    };
+    await stand([this.pods], missing, deadline);
+  }
+}
+
+/** Watches until workloads are as they should be, then starts the check's clock. */
+async function stand(views: View<Pod>[], missing: () => string | undefined, deadline: Deadline): Promise<void> {
+  const still = await until(views, missing, new Deadline(standWithinSeconds, deadline.signal));
+  if (still) throw new Error(still);
+  deadline.restart();
+}
+
+export function isReady(pod: Pod): boolean {
+  return (
+    pod.metadata?.deletionTimestamp === undefined &&
+    (pod.status?.conditions ?? []).some(({ type, status }) => type === "Ready" && status === "True")
+  );
+}
+
+/** An image that this cluster already runs, so that a run needs no download; else the seed's. */
+async function imageLike(cluster: Cluster, pattern: RegExp, otherwise: string): Promise<string> {
+  const { items } = await cluster.core.listPodForAllNamespaces();
+  const images = items.flatMap((pod) => pod.spec?.containers.map((container) => container.image ?? "") ?? []);
+  return images.find((image) => pattern.test(image)) ?? otherwise;
+}

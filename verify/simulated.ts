@@ -1,0 +1,41 @@
+import { controlPlane, extension, type Cluster } from "./api";
+import type { ClusterContext, LinkContext } from "./check";
+
+/** kwok marks the nodes it plays: https://kwok.sigs.k8s.io/docs/user/kwok-manage-nodes-and-pods/ */
+const fakeNode = "kwok.x-k8s.io/node";
+
+/**
+ * Whether the pods behind a selector are only played by kwok. Asked of the nodes, not of the stack's runtime: a kwok
+ * cluster may have real nodes, and an `existing` one may be kwok. Without any pod nothing is simulated: it is missing.
+ */
+async function simulated(cluster: Cluster, namespace: string, labelSelector: string): Promise<boolean> {
+  const [{ items: pods }, { items: nodes }] = await Promise.all([
+    cluster.core.listNamespacedPod({ namespace, labelSelector }),
+    cluster.core.listNode(),
+  ]);
+  const fake = new Set(
+    nodes.filter((node) => node.metadata?.annotations?.[fakeNode] === "fake").map((node) => node.metadata?.name),
+  );
+  return pods.length > 0 && pods.every((pod) => fake.has(pod.spec?.nodeName));
+}
+
+/** Why nothing mirrors over this link here, or undefined when a service mirror runs. */
+export async function noMirror({ source, link, external }: LinkContext): Promise<string | undefined> {
+  if (external.has("mirror")) return undefined;
+  const selector = `component=controller,mirror.linkerd.io/cluster-name=${link.target}`;
+  if (!(await simulated(source, extension, selector))) return undefined;
+  return `the pods of controller-${link.target} in ${source.name} are simulated by kwok: no service mirror runs`;
+}
+
+/** Why no pod can have a proxy here, or undefined when the injector runs. */
+export async function noInjector({ cluster, external }: ClusterContext): Promise<string | undefined> {
+  if (external.has("injector")) return undefined;
+  if (!(await simulated(cluster, controlPlane, "linkerd.io/control-plane-component=proxy-injector"))) return undefined;
+  return `the pods of linkerd-proxy-injector in ${cluster.name} are simulated by kwok: nothing is injected`;
+}
+
+/** Why no request can flow over this link here, or undefined when the target's gateway runs. */
+export async function noTraffic({ target }: LinkContext): Promise<string | undefined> {
+  if (!(await simulated(target, extension, "app=linkerd-gateway"))) return undefined;
+  return `the pods of linkerd-gateway in ${target.name} are simulated by kwok: no traffic flows`;
+}

@@ -1,0 +1,81 @@
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { promisify } from "node:util";
+
+/** A directed link: it lives in the source, mirrors the target's services, and is named after the target. */
+export interface LinkName {
+  source: string;
+  target: string;
+}
+
+/** What the program leaves behind for its tools: the stack's outputs, kubeconfigs included. */
+export interface Stack {
+  name: string;
+  runtime: "k3d" | "kwok" | "existing";
+  /** By name in the mesh. `apiServer` and `gateway` are the addresses the other clusters' pods use. */
+  clusters: Record<string, { context: string; domain: string; gateway: string; apiServer: string }>;
+  links: LinkName[];
+  /** Secret: never printed, never written anywhere but to a file only its owner can read. */
+  kubeconfigs: Record<string, string>;
+}
+
+/** The command line cannot be followed, or the stack cannot be read: nothing was asked of any cluster. */
+export class UsageError extends Error {}
+
+/**
+ * Reads the outputs of a stack that is up.
+ *
+ * @param name the Pulumi stack. Example: `rehearsal`
+ * @param from a file with the output of `pulumi stack output --json --show-secrets`, `-` for standard input (secrets
+ *   then never touch a disk); without it Pulumi is asked
+ * @throws UsageError when there is no such stack, or it is not up
+ */
+export async function readStack(name: string, from?: string): Promise<Stack> {
+  const json =
+    from === "-" ? await text(process.stdin) : from !== undefined ? await readFile(from, "utf8") : await ask(name);
+  return parseStack(name, json);
+}
+
+async function ask(name: string): Promise<string> {
+  const args = ["stack", "output", "--json", "--show-secrets", "--stack", name];
+  try {
+    return (await promisify(execFile)("pulumi", args, { maxBuffer: 64 << 20 })).stdout;
+  } catch (error) {
+    // Only stderr: stdout may hold half of the secrets.
+    const said =
+      (error as { stderr?: string }).stderr?.trim() || (error as NodeJS.ErrnoException).code || "no reason given";
+    throw new UsageError(`--stack ${name}: its outputs cannot be read: ${said}\nNext: npm start -- ${name}`);
+  }
+}
+
+/** Checks the shape before anything is asked: a stack from another program is refused by name of what it lacks. */
+export function parseStack(name: string, json: string): Stack {
+  let outputs: Partial<Stack>;
+  try {
+    outputs = JSON.parse(json) as Partial<Stack>;
+  } catch {
+    throw new UsageError(
+      `--stack ${name}: its outputs are not JSON (expected: pulumi stack output --json --show-secrets)`,
+    );
+  }
+  const missing = (["runtime", "clusters", "links", "kubeconfigs"] as const).filter(
+    (key) => outputs[key] === undefined,
+  );
+  const { runtime, clusters, links, kubeconfigs } = outputs;
+  if (!runtime || !clusters || !links || !kubeconfigs) {
+    throw new UsageError(
+      `--stack ${name}: output ${missing.join(", ")} missing, so the stack is not up\nNext: npm start -- ${name}`,
+    );
+  }
+  for (const { source, target } of links) {
+    for (const end of [source, target]) {
+      if (!clusters[end] || !kubeconfigs[end]) {
+        throw new UsageError(
+          `--stack ${name}: link ${source}->${target} names cluster ${end}, which has no kubeconfig`,
+        );
+      }
+    }
+  }
+  return { name, runtime, clusters, links, kubeconfigs };
+}

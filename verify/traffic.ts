@@ -1,0 +1,190 @@
+import { Writable } from "node:stream";
+import { client, extension, kubectl, named, type Cluster } from "./api";
+import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
+import { controllerLogs, wholeFault } from "./mirror";
+import { mirrorName } from "./mirrors";
+import type { Room } from "./sandbox";
+import { noTraffic } from "./simulated";
+import { Interrupted, type Deadline } from "./watch";
+
+/** Pulling the curl image and starting a meshed pod included. */
+const deadlineSeconds = 120;
+
+/** curl ends by itself within the deadline; after this much more its connection is taken for dead. */
+const graceMs = 15_000;
+
+/** The proxy answers itself, with this header, when it reaches nobody: linkerd2-proxy, app/core/src/errors/respond.rs. */
+const proxyError = "l5d-proxy-error";
+
+export interface Reply {
+  code: number;
+  /** Response headers and curl's own words. */
+  text: string;
+}
+
+/** Runs a command in a pod and returns its exit code and everything it wrote. */
+async function execute(
+  cluster: Cluster,
+  namespace: string,
+  pod: string,
+  command: string[],
+  deadline: Deadline,
+): Promise<Reply> {
+  const { Exec } = await client();
+  const chunks: string[] = [];
+  const sink = (): Writable =>
+    new Writable({
+      write(chunk: Buffer, _, done): void {
+        chunks.push(chunk.toString());
+        done();
+      },
+    });
+  return new Promise((resolve, reject) => {
+    const interrupt = (): void => reject(new Interrupted());
+    const late = setTimeout(
+      () => reject(new Error(`${command[0]} in ${pod} did not end in time`)),
+      deadline.leftMs() + graceMs,
+    );
+    deadline.signal.addEventListener("abort", interrupt, { once: true });
+    const finish = (code: number): void => {
+      clearTimeout(late);
+      deadline.signal.removeEventListener("abort", interrupt);
+      resolve({ code, text: chunks.join("") });
+    };
+    new Exec(cluster.kube)
+      .exec(namespace, pod, "curl", command, sink(), sink(), null, false, (status) => {
+        const cause = status.details?.causes?.find(({ reason }) => reason === "ExitCode")?.message;
+        finish(status.status === "Success" ? 0 : Number(cause ?? 1));
+      })
+      .then(
+        // A connection that ends without a status: the pod went away. The client's type is one of `ws`, which is not ours.
+        (socket: { on(event: "close", listener: () => void): unknown }) => socket.on("close", () => finish(255)),
+        (error: unknown) => reject(error instanceof Error ? error : new Error(String(error))),
+      );
+  });
+}
+
+/** Why this is no answer of the service that was asked, or undefined. */
+export function replyFault(url: string, { code, text }: Reply): string | undefined {
+  const header = text.split("\n").find((line) => line.toLowerCase().startsWith(`${proxyError}:`));
+  if (header) return `${url}: the proxy answered for it: ${header.trim()}`;
+  const status = /^HTTP\/\S+ (\d+)/m.exec(text)?.[1];
+  if (code !== 0 || status === undefined)
+    return `${url}: curl ended with ${code}: ${text.trim().split("\n").at(-1) ?? ""}`;
+  return Number(status) < 500 ? undefined : `${url}: HTTP ${status}`;
+}
+
+async function prepare(context: LinkContext): Promise<{ room: Room; pod: string; fault?: string }> {
+  const { deadline } = context;
+  const room = await context.rooms.of(context.link, deadline);
+  const [pod, expected] = await Promise.all([room.curlPod(deadline), room.statefulSet(deadline)]);
+  const unmirrored = await room.until(() => wholeFault(room.mirrored(), expected), deadline);
+  return { room, pod, fault: unmirrored && `there is nobody to ask: ${unmirrored}` };
+}
+
+/** `--retry` is curl's own, within the deadline: a name that was just made takes a moment to reach the cluster's DNS. */
+async function curl(room: Room, pod: string, url: string, deadline: Deadline): Promise<string | undefined> {
+  const seconds = String(Math.max(1, Math.floor(deadline.leftMs() / 1000)));
+  const retry = ["--retry", "20", "--retry-all-errors", "--retry-delay", "1", "--retry-max-time", seconds];
+  const command = ["curl", "-sS", "-o", "/dev/null", "-D", "-", "--max-time", "10", ...retry, url];
+  return replyFault(url, await execute(room.source, room.namespace, pod, command, deadline));
+}
+
+const url = (room: Room, host: string): string =>
+  `http://${host}${mirrorName("web", room.target.name)}.${room.namespace}.svc.${room.source.domain}`;
+
+async function instances(room: Room, pod: string, { deadline }: LinkContext): Promise<string | undefined> {
+  for (const instance of room.expected().pods) {
+    const fault = await curl(room, pod, url(room, `${instance}.`), deadline);
+    if (fault) return fault;
+  }
+  return undefined;
+}
+
+const headless = (room: Room, pod: string, { deadline }: LinkContext): Promise<string | undefined> =>
+  curl(room, pod, url(room, ""), deadline);
+
+async function gateway(room: Room, pod: string, { deadline, target }: LinkContext): Promise<string | undefined> {
+  const before = await routed(target, room.namespace);
+  const fault = await curl(room, pod, url(room, `${room.expected().pods[0]}.`), deadline);
+  if (fault) return fault;
+  const after = await routed(target, room.namespace);
+  return after > before
+    ? undefined
+    : `its counters for namespace ${room.namespace} stayed at ${before} though the request was answered`;
+}
+
+/** Sum over the gateway's pods of what their proxies counted for this namespace: nobody else sends requests there. */
+async function routed(target: Cluster, namespace: string): Promise<number> {
+  const { items } = await target.core.listNamespacedPod({ namespace: extension, labelSelector: "app=linkerd-gateway" });
+  const sums = await Promise.all(
+    items.map(async ({ metadata }) =>
+      counted(
+        await target.core.connectGetNamespacedPodProxyWithPath({
+          namespace: extension,
+          name: `${metadata?.name}:4191`,
+          path: "metrics",
+        }),
+        namespace,
+      ),
+    ),
+  );
+  return sums.reduce((sum, value) => sum + value, 0);
+}
+
+/** Adds up the counters (`..._total`) whose labels name this namespace, be it as `dst_namespace` or in `authority`. */
+export function counted(metrics: string, namespace: string): number {
+  return metrics
+    .split("\n")
+    .map((line) => /^\w+_total\{(.*)\} ([\d.eE+]+)$/.exec(line))
+    .filter((match) => match?.[1]?.includes(namespace))
+    .reduce((sum, match) => sum + Number(match?.[2]), 0);
+}
+
+interface Question {
+  id: string;
+  title: string;
+  yes: string;
+  ask(room: Room, pod: string, context: LinkContext): Promise<string | undefined>;
+}
+
+const questions: Question[] = [
+  {
+    id: "traffic.instances",
+    title: "Does each instance answer to its name?",
+    yes: "every instance answered",
+    ask: instances,
+  },
+  { id: "traffic.headless", title: "Does the headless service answer?", yes: "it answered", ask: headless },
+  {
+    id: "traffic.gateway",
+    title: "Does the target's gateway show the request?",
+    yes: "the gateway's proxy counted it",
+    ask: gateway,
+  },
+];
+
+/** Group 2 of the seed's "How to test". */
+export const trafficChecks: LinkCheck[] = questions.map((question) => ({
+  id: question.id,
+  group: "traffic",
+  scope: "link",
+  title: question.title,
+  deadlineSeconds,
+  applies: noTraffic,
+  async run(context): Promise<Finding> {
+    const { source, target } = context;
+    const { room, pod, fault: unprepared } = await prepare(context);
+    const fault = unprepared ?? (await question.ask(room, pod, context));
+    const objects = [
+      named(source, "pod", { metadata: { namespace: room.namespace, name: pod } }),
+      named(source, "service", { metadata: { namespace: room.namespace, name: mirrorName("web", target.name) } }),
+      named(target, "deployment", { metadata: { namespace: extension, name: "linkerd-gateway" } }),
+    ];
+    if (fault === undefined) return yes(question.yes, objects);
+    const next = unprepared
+      ? controllerLogs(context)
+      : kubectl(target, `-n ${extension} logs deploy/linkerd-gateway -c linkerd-proxy`);
+    return no(fault, objects, next);
+  },
+}));

@@ -1,0 +1,153 @@
+import { named, type Event, type Service } from "./api";
+import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
+import { controllerLogs, wholeFault } from "./mirror";
+import { addresses, isHeadless, mirrorName, type Expected } from "./mirrors";
+import type { Room } from "./sandbox";
+import { noMirror } from "./simulated";
+import { until } from "./watch";
+
+/** `SkippedMirroring` is the name the seed knows; linkerd2's cluster_watcher.go says `ServiceMirroringSkipped` now. */
+const skipReasons = ["ServiceMirroringSkipped", "SkippedMirroring"];
+
+const deadlineSeconds = 90;
+
+async function skipEvent(room: Room, { deadline }: LinkContext): Promise<string | undefined> {
+  await room.statefulSet(deadline);
+  const service = await room.withoutPorts("no-ports-event");
+  return until([room.events], () => eventFault(room.events.items(), service), deadline);
+}
+
+/** Why no event tells the owner of the service that it is skipped, or undefined. */
+export function eventFault(events: readonly Event[], { metadata }: Service): string | undefined {
+  const { name, uid } = metadata ?? {};
+  const skips = events.filter((event) => skipReasons.includes(event.reason ?? ""));
+  const ofService = events.filter(
+    ({ involvedObject }) => involvedObject.kind === "Service" && involvedObject.uid === uid,
+  );
+  if (skips.some((event) => ofService.includes(event))) return undefined;
+  if (ofService.length > 0) return `service ${name} has only ${ofService.map((event) => event.reason).join(", ")}`;
+  const elsewhere = skips.map(({ involvedObject: { kind, name } }) => `${kind} ${name}`);
+  const where = elsewhere.length > 0 ? `, it is on ${elsewhere.join(", ")}` : "";
+  return `no event ${skipReasons[0]} on service ${name}${where}`;
+}
+
+async function skipMirror(room: Room, { deadline, target }: LinkContext): Promise<string | undefined> {
+  const expected = await room.statefulSet(deadline);
+  const before = await room.until(() => wholeFault(room.mirrored(), expected), deadline);
+  if (before) return `the service mirror does not keep up: ${before}`;
+  await room.withoutPorts("no-ports");
+  const unmarked = await room.marker(deadline);
+  if (unmarked) return unmarked;
+  const mirror = room.services.get(mirrorName("no-ports", target.name));
+  return mirror && `${mirror.metadata?.name} was made, with clusterIP ${mirror.spec?.clusterIP}`;
+}
+
+/** Why the Deployment's service is not mirrored with an address of its own, or undefined. */
+function clusterIpFault(room: Room, name: string): string | undefined {
+  const mirror = room.services.get(name);
+  if (!mirror) return `there is no service ${name}`;
+  if (isHeadless(mirror)) return `${name} is headless, though its pods have no host names`;
+  const ready = addresses(room.endpoints.get(name)).some((address) => address.ready);
+  return ready ? undefined : `${name} has no ready address`;
+}
+
+async function deployment(room: Room, { deadline }: LinkContext): Promise<string | undefined> {
+  const mirror = await room.deployment(deadline);
+  return room.until(() => clusterIpFault(room, mirror), deadline);
+}
+
+/** Ends the Deployment's service in the target: its mirror must go, and nothing else may change. */
+function ending(end: (room: Room) => Promise<unknown>) {
+  return async (room: Room, { deadline }: LinkContext): Promise<string | undefined> => {
+    const expected = await room.statefulSet(deadline);
+    const mirror = await room.deployment(deadline);
+    const before = await room.until(
+      () => clusterIpFault(room, mirror) ?? wholeFault(room.mirrored(), expected),
+      deadline,
+    );
+    if (before) return `not whole before: ${before}`;
+    const others = identities(room, expected);
+    await end(room);
+    const left = await room.until(
+      () => ((room.services.get(mirror) ?? room.endpoints.get(mirror)) ? `${mirror} is still there` : undefined),
+      deadline,
+    );
+    if (left) return left;
+    const unmarked = await room.marker(deadline);
+    if (unmarked) return unmarked;
+    const harmed = wholeFault(room.mirrored(), expected);
+    if (harmed) return `the StatefulSet's mirrors were harmed: ${harmed}`;
+    return identities(room, expected) === others ? undefined : "the StatefulSet's mirrors were made anew";
+  };
+}
+
+function identities(room: Room, { service, pods, target }: Expected): string {
+  return [service, ...pods].map((name) => room.services.get(mirrorName(name, target))?.metadata?.uid).join(" ");
+}
+
+interface Question {
+  id: string;
+  title: string;
+  yes: string;
+  service: string;
+  ask(room: Room, context: LinkContext): Promise<string | undefined>;
+}
+
+const questions: Question[] = [
+  {
+    id: "validation.no-ports-event",
+    title: "Is a headless service without ports skipped with an event on it?",
+    yes: "the skip is an event on the target's service",
+    service: "no-ports-event",
+    ask: skipEvent,
+  },
+  {
+    id: "validation.no-ports-mirror",
+    title: "Is a headless service without ports left alone?",
+    yes: "a service exported after it was mirrored, it was not",
+    service: "no-ports",
+    ask: skipMirror,
+  },
+  {
+    id: "validation.deployment",
+    title: "Is a headless service over a Deployment mirrored as clusterIP?",
+    yes: "its mirror has an address of its own and a ready endpoint",
+    service: "deploy",
+    ask: deployment,
+  },
+  {
+    id: "validation.deployment-unexport",
+    title: "Does unexporting it remove its mirror and nothing else?",
+    yes: "its mirror went, the StatefulSet's are the very same",
+    service: "deploy",
+    ask: ending((room) => room.unexport("deploy")),
+  },
+  {
+    id: "validation.deployment-delete",
+    title: "Does deleting it remove its mirror and nothing else?",
+    yes: "its mirror went, the StatefulSet's are the very same",
+    service: "deploy",
+    ask: ending((room) => room.deleteService("deploy")),
+  },
+];
+
+/** Group 3 of the seed's "How to test". */
+export const validationChecks: LinkCheck[] = questions.map((question) => ({
+  id: question.id,
+  group: "validation",
+  scope: "link",
+  title: question.title,
+  deadlineSeconds,
+  applies: noMirror,
+  async run(context): Promise<Finding> {
+    const { source, target } = context;
+    const room = await context.rooms.of(context.link, context.deadline);
+    const fault = await question.ask(room, context);
+    const { namespace } = room;
+    const objects = [
+      named(target, "service", { metadata: { namespace, name: question.service } }),
+      named(source, "service", { metadata: { namespace, name: mirrorName(question.service, target.name) } }),
+    ];
+    return fault ? no(fault, objects, controllerLogs(context)) : yes(question.yes, objects);
+  },
+}));

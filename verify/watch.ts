@@ -1,0 +1,134 @@
+import type { Informer, KubernetesListObject, ObjectCache } from "@kubernetes/client-node" with {
+  "resolution-mode": "import",
+};
+import { client, type Cluster, type KubernetesObject } from "./api";
+
+/** The run was ended by a signal; whoever waits lets go and cleans up. */
+export class Interrupted extends Error {
+  constructor() {
+    super("interrupted");
+  }
+}
+
+/** A broken watch is opened again after this long: not a wait for anything, only a brake. */
+const reopenAfterMs = 500;
+
+/** A live list of one kind of object in one namespace, kept by a watch. */
+export class View<T extends KubernetesObject> {
+  private readonly listeners = new Set<() => void>();
+  private closed = false;
+  private reopening: NodeJS.Timeout | undefined;
+
+  private constructor(private readonly informer: Informer<T> & ObjectCache<T>) {
+    informer.on("change", () => this.changed());
+    informer.on("error", () => {
+      if (this.closed) return;
+      this.reopening = setTimeout(() => void this.informer.start(), reopenAfterMs);
+    });
+  }
+
+  /**
+   * Opens a view and returns once it holds the first list.
+   *
+   * @param path of the resource. Example: `/api/v1/namespaces/default/services`
+   */
+  static async open<T extends KubernetesObject>(
+    cluster: Cluster,
+    path: string,
+    list: () => Promise<KubernetesListObject<T>>,
+  ): Promise<View<T>> {
+    const { makeInformer } = await client();
+    const view = new View(makeInformer(cluster.kube, path, list));
+    await view.informer.start();
+    return view;
+  }
+
+  items(): readonly T[] {
+    return this.informer.list();
+  }
+
+  get(name: string): T | undefined {
+    return this.items().find((item) => item.metadata?.name === name);
+  }
+
+  listen(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.reopening);
+    await this.informer.stop();
+  }
+
+  private changed(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
+
+/** How long a check may take, and what ends it earlier. */
+export class Deadline {
+  private end: number;
+
+  constructor(
+    readonly seconds: number,
+    readonly signal: AbortSignal,
+  ) {
+    this.end = performance.now() + seconds * 1000;
+  }
+
+  /** Starts the clock anew: what came before was not what the check asks about. */
+  restart(): void {
+    this.end = performance.now() + this.seconds * 1000;
+  }
+
+  leftMs(): number {
+    return Math.max(0, this.end - performance.now());
+  }
+}
+
+/**
+ * Watches until nothing is missing.
+ *
+ * @param missing what still is not as it should be, in words; undefined once all is well. Asked at every change.
+ * @returns undefined when all became well in time, otherwise what was still missing at the deadline
+ * @throws Interrupted when the run is ended by a signal
+ */
+export function until(
+  views: readonly Pick<View<KubernetesObject>, "listen">[],
+  missing: () => string | undefined,
+  deadline: Deadline,
+): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      deadline.signal.removeEventListener("abort", interrupt);
+      for (const leave of leaves) leave();
+    };
+    const interrupt = (): void => {
+      stop();
+      reject(new Interrupted());
+    };
+    const look = (): void => {
+      try {
+        if (missing() !== undefined) return;
+      } catch (error) {
+        stop();
+        reject(error instanceof Error ? error : new Error(String(error)));
+        return;
+      }
+      stop();
+      resolve(undefined);
+    };
+    const leaves = views.map((view) => view.listen(look));
+    const timer = setTimeout(() => {
+      const still = missing();
+      stop();
+      resolve(still === undefined ? undefined : `${still} (after ${deadline.seconds} s)`);
+    }, deadline.leftMs());
+    deadline.signal.addEventListener("abort", interrupt);
+    if (deadline.signal.aborted) interrupt();
+    else look();
+  });
+}
