@@ -27,7 +27,7 @@ export async function findCharts(source: ChartSource, cache = defaultCache()): P
   const toFetch = missing.filter((chart) => chart !== undefined);
   if (toFetch.length > 0) {
     await fs.mkdir(folder, { recursive: true });
-    const index = parse(await (await get(`${repository}/index.yaml`)).text()) as Index;
+    const index = readIndex(repository, await get(`${repository}/index.yaml`));
     await Promise.all(toFetch.map((chart) => fetchChart(source, index, chart, archive(chart))));
   }
   return paths(archive);
@@ -53,11 +53,11 @@ async function fetchChart(
         "Next: pulumi config set linkerdVersion <version>",
     ]);
   }
-  const body = Buffer.from(await (await get(new URL(entry.urls[0], `${repository}/`).href)).arrayBuffer());
+  const body = await get(new URL(entry.urls[0], `${repository}/`).href);
   const digest = createHash("sha256").update(body).digest("hex");
   if (entry.digest && entry.digest.replace(/^sha256:/, "") !== digest) {
     throw new RefusedError([
-      `${chart} ${version} of ${repository} has digest ${digest}, its index says ${entry.digest}`,
+      `${chart} ${version} of ${repository} has digest ${digest}, its index says ${entry.digest}. ${next}`,
     ]);
   }
   // Renamed into place: an interrupted or concurrent run never leaves half an archive.
@@ -66,13 +66,26 @@ async function fetchChart(
   await fs.rename(partial, file);
 }
 
-async function get(url: string): Promise<Response> {
-  const next = "Next: check the network, or pulumi config set chartDirectory <directory with the charts>";
-  const response = await fetch(url, { signal: AbortSignal.timeout(60_000) }).catch((error: unknown) => {
+function readIndex(repository: string, body: Buffer): Index {
+  try {
+    return parse(body.toString()) as Index;
+  } catch (error) {
+    throw new RefusedError([`chartRepository: ${repository}/index.yaml is no index (${reason(error)}). ${next}`]);
+  }
+}
+
+const next = "Next: check the network, or pulumi config set chartDirectory <directory with the charts>";
+
+async function get(url: string): Promise<Buffer> {
+  let status: number;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
+    if (response.ok) return Buffer.from(await response.arrayBuffer());
+    status = response.status;
+  } catch (error) {
     throw new RefusedError([`chartRepository: ${url} does not answer (${reason(error)}). ${next}`]);
-  });
-  if (!response.ok) throw new RefusedError([`chartRepository: ${url} answers ${response.status}. ${next}`]);
-  return response;
+  }
+  throw new RefusedError([`chartRepository: ${url} answers ${status}. ${next}`]);
 }
 
 function reason(error: unknown): string {

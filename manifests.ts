@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { LineCounter, parseAllDocuments } from "yaml";
+import { type Alias, type Document, LineCounter, parseAllDocuments, visit } from "yaml";
 
 /** One Kubernetes object of a manifest, as written. */
 export interface Manifest {
@@ -28,7 +28,7 @@ export function readManifests(
   }
   const complaints: string[] = [];
   for (const entry of fs.readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
-    const objects = manifests[entry.name];
+    const objects = Object.hasOwn(manifests, entry.name) ? manifests[entry.name] : undefined;
     if (objects === undefined) {
       const known = clusters.join(", ");
       complaints.push(`its folder ${entry.name} is no cluster's; allowed: ${known}. Next: rename or remove the folder`);
@@ -66,6 +66,9 @@ function readFile(file: string): Finding[] {
       const at = (offset: number) => lines.linePos(offset).line;
       const error = document.errors[0];
       if (error) return [{ line: at(error.pos[0]), problem: error.message.split("\n")[0] }];
+      const alias = danglingAlias(document);
+      if (alias)
+        return [{ line: at(alias.range?.[0] ?? 0), problem: `alias *${alias.source} has no anchor: quote it` }];
       const object = document.toJS() as Manifest | null;
       if (object === null) return [];
       const line = at(document.contents?.range?.[0] ?? 0);
@@ -78,4 +81,15 @@ function readFile(file: string): Finding[] {
       return [{ object, line }];
     },
   );
+}
+
+/** An alias without its anchor, as an unquoted *.example.com is: the parser lets it pass. */
+function danglingAlias(document: Document): Alias | undefined {
+  let found: Alias | undefined;
+  visit(document, {
+    Alias(_, alias) {
+      if (!alias.resolve(document)) found ??= alias;
+    },
+  });
+  return found;
 }

@@ -72,8 +72,8 @@ export function makePlan(stack: string, settings: Settings): Plan {
   const problems: string[] = [];
 
   const clusters = settings.clusters.map((name, i): ClusterPlan => {
-    const existing = settings.existing[name];
-    const outsideName = stack === "dev" ? name : `${stack}-${name}`;
+    const existing = settings.runtime === "existing" ? settings.existing[name] : undefined;
+    const outsideName = nameOutside(stack, name);
     return {
       name,
       domain: existing ? (existing.domain ?? "cluster.local") : `${name}.${settings.orgDomain}`,
@@ -87,7 +87,7 @@ export function makePlan(stack: string, settings: Settings): Plan {
 
   for (const cluster of settings.runtime === "existing" ? [] : clusters) {
     const { name, outsideName, ports } = cluster;
-    if (!/^[a-z0-9][a-z0-9-]*$/.test(outsideName) || outsideName.length > longestOutsideName) {
+    if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stack) || outsideName.length > longestOutsideName) {
       problems.push(
         `stack is ${JSON.stringify(stack)}; allowed: a-z, 0-9 and -, and with the cluster's name (${outsideName}) at ` +
           `most ${longestOutsideName} characters. Next: pulumi stack init <name>`,
@@ -132,6 +132,15 @@ export function makePlan(stack: string, settings: Settings): Plan {
       links.map(({ source, target }) => [`${source.name}->${target.name}`, hostsOf(source, target)]),
     ),
   };
+}
+
+/**
+ * Carries the stack, but for stack dev, so that no two stacks meet. A cluster's name with a dash in it takes two before
+ * it: stack `a` with cluster `b-c` is not stack `a-b` with cluster `c`.
+ */
+function nameOutside(stack: string, cluster: string): string {
+  if (cluster.includes("-")) return `${stack}--${cluster}`;
+  return stack === "dev" ? cluster : `${stack}-${cluster}`;
 }
 
 function planTrust({ orgDomain, trustAnchors, issuerGeneration }: Settings): TrustPlan {

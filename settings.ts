@@ -79,7 +79,7 @@ class Problems {
   }
 }
 
-const label = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+const label = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const domain = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 
 /** Longest in-mesh cluster name: mirror names end in it, and Kubernetes ends Service names at 63 characters. */

@@ -1,0 +1,21 @@
+/**
+ * A process of its own for kubeconfig.test.ts: adds and removes contexts in the user's kubeconfig as it is told, and
+ * answers when it is done.
+ */
+import { addContext, removeContext } from "../../components/clusters/lifecycle/kubeconfig";
+import { oneCluster } from "./kubeconfigs";
+
+/** One change to make. */
+export interface Merge {
+  context: string;
+  /** False: removed. */
+  add: boolean;
+}
+
+process.on("message", ({ context, add }: Merge) => {
+  void (add ? addContext(oneCluster(context)) : removeContext(context)).then(
+    () => process.send?.("done"),
+    (error: unknown) => process.send?.(String(error)),
+  );
+});
+process.send?.("ready");

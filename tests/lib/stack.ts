@@ -1,0 +1,282 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+import { promisify } from "node:util";
+import { parse, stringify } from "yaml";
+
+const execute = promisify(execFile);
+const root = path.join(__dirname, "../..");
+/** What the program consists of, beside the files at the top. */
+const programFolders = ["components", "manifests"];
+
+/** One resource that an update or preview did something to. */
+export interface Step {
+  /** `same`, `create`, `update`, `delete`, `create-replacement`, `replace`, ... */
+  op: string;
+  type: string;
+  urn: string;
+  name: string;
+  /** Paths of the properties that differ. Example: `spec.replicas` */
+  diff: string[];
+}
+
+/** How an update or preview ended. */
+export interface Outcome {
+  ok: boolean;
+  /** What a person saw, standard output and standard error together. */
+  output: string;
+  /** The engine's events as text, without the debug messages: those hold every input in plain, and nobody keeps them. */
+  log: string;
+  /** Every step but `same`. */
+  changes: Step[];
+  /** How many resources each operation did, as the engine sums it up. Example: `{"create": 207}` */
+  summary: Record<string, number>;
+  seconds: number;
+}
+
+/** One resource of the state. */
+export interface StateResource {
+  urn: string;
+  type: string;
+  id?: string;
+  parent?: string;
+  dependencies?: string[];
+  deletedWith?: string;
+  provider?: string;
+  inputs?: Record<string, unknown>;
+  outputs?: Record<string, unknown>;
+  additionalSecretOutputs?: string[];
+}
+
+/** What a home holds: several checkouts may share one, as those of one user do. */
+export interface Home {
+  directory: string;
+  remove(): void;
+}
+
+/** A home directory of the test's own: kubeconfig, kwok's clusters, the program's data and Pulumi's home all live in it. */
+export function createHome(): Home {
+  const directory = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "mesh-home-")));
+  const pulumiHome = path.join(directory, ".pulumi");
+  fs.mkdirSync(pulumiHome);
+  // A file of this name keeps the engine from logging every command, which takes longer than a preview.
+  fs.writeFileSync(path.join(pulumiHome, "logs"), "");
+  const plugins = path.join(process.env.PULUMI_HOME ?? path.join(os.homedir(), ".pulumi"), "plugins");
+  if (fs.existsSync(plugins)) fs.symlinkSync(plugins, path.join(pulumiHome, "plugins"));
+  return { directory, remove: () => fs.rmSync(directory, { recursive: true, force: true }) };
+}
+
+/**
+ * A stack of the test's own on the real engine, from a checkout of its own: a directory with the program's files,
+ * its own manifests and its own stack settings, so that the work tree stays clean even if the test is killed.
+ *
+ * @example
+ * const stack = await TestStack.create({ "mesh:runtime": "kwok" });
+ * try { await stack.up(); } finally { await stack.end(); }
+ */
+export class TestStack {
+  /** Where the program runs: whose owner it is. */
+  readonly checkout = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "mesh-checkout-")));
+  private readonly environment: NodeJS.ProcessEnv;
+
+  private constructor(
+    readonly name: string,
+    readonly home: Home,
+    private readonly ownsHome: boolean,
+  ) {
+    // Copies: whoever edits the work tree meanwhile does not change the program under test.
+    for (const entry of fs.readdirSync(root, { withFileTypes: true })) {
+      const settings = /^Pulumi\..+\.yaml$/.test(entry.name);
+      if (entry.isFile() ? settings || entry.name.startsWith(".") : !programFolders.includes(entry.name)) continue;
+      fs.cpSync(path.join(root, entry.name), path.join(this.checkout, entry.name), { recursive: true });
+    }
+    fs.symlinkSync(path.join(root, "node_modules"), path.join(this.checkout, "node_modules"));
+    const state = path.join(this.checkout, ".state");
+    fs.mkdirSync(state);
+    const inherited = Object.entries(process.env).filter(([key]) => !/^(PULUMI_|MESH_|XDG_|KUBE|KWOK_)/.test(key));
+    this.environment = {
+      ...Object.fromEntries(inherited),
+      HOME: home.directory,
+      PULUMI_HOME: path.join(home.directory, ".pulumi"),
+      PULUMI_BACKEND_URL: `file://${state}`,
+      PULUMI_CONFIG_PASSPHRASE: "of a test",
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      // For --event-log, a flag for Pulumi's own developers.
+      PULUMI_DEBUG_COMMANDS: "true",
+      MESH_CHART_DIRECTORY: path.join(root, "registry-only/charts"),
+    };
+  }
+
+  /**
+   * @param config the stack's settings. Example: `{ "mesh:runtime": "kwok" }`
+   * @param as name and home, such as another stack's, as a second checkout of the same user does. Default: own ones
+   */
+  static async create(config: Record<string, unknown>, as?: Pick<TestStack, "name" | "home">): Promise<TestStack> {
+    const name = as?.name ?? `test-${randomBytes(3).toString("hex")}`;
+    const stack = new TestStack(name, as?.home ?? createHome(), as === undefined);
+    await stack.pulumi("stack", "init", name);
+    stack.configure(config);
+    return stack;
+  }
+
+  /** Sets settings, or takes them away where the value is undefined. Lists and objects are written as such. */
+  configure(changes: Record<string, unknown>): void {
+    const file = path.join(this.checkout, `Pulumi.${this.name}.yaml`);
+    const settings = parse(fs.readFileSync(file, "utf8")) as { config?: Record<string, unknown> };
+    const config = { ...settings.config, ...changes };
+    fs.writeFileSync(file, stringify({ ...settings, config }));
+  }
+
+  /** Changes a manifest of this checkout. Example: `editManifest("west/nginx.yaml", (text) => text.replace("3", "5"))` */
+  editManifest(file: string, change: (text: string) => string): void {
+    const manifest = path.join(this.checkout, "manifests", file);
+    fs.writeFileSync(manifest, change(fs.readFileSync(manifest, "utf8")));
+  }
+
+  up(): Promise<Outcome> {
+    return this.operation("up", "--yes", "--skip-preview");
+  }
+
+  preview(): Promise<Outcome> {
+    return this.operation("preview");
+  }
+
+  /** @param flags more of them. Example: `"--target", urn, "--target-dependents"` */
+  destroy(...flags: string[]): Promise<Outcome> {
+    return this.operation("destroy", "--yes", "--skip-preview", ...flags);
+  }
+
+  /** The state's text, as the backend has it or with its secrets opened. */
+  async exportText({ showSecrets = false } = {}): Promise<string> {
+    return this.pulumi("stack", "export", "--stack", this.name, ...(showSecrets ? ["--show-secrets"] : []));
+  }
+
+  async export(): Promise<StateResource[]> {
+    const state = JSON.parse(await this.exportText()) as { deployment: { resources?: StateResource[] } };
+    return state.deployment.resources ?? [];
+  }
+
+  async outputs<T>({ showSecrets = false } = {}): Promise<T> {
+    const flags = showSecrets ? ["--show-secrets"] : [];
+    return JSON.parse(await this.pulumi("stack", "output", "--stack", this.name, "--json", ...flags)) as T;
+  }
+
+  /** What of this stack's clusters is on this machine still, in words; empty where nothing is. */
+  async leftovers(ports: number[]): Promise<string[]> {
+    const { directory } = this.home;
+    const { stdout } = await execute("ps", ["-ww", "-eo", "pid=,args="], { maxBuffer: 16 * 1024 * 1024 });
+    const processes = stdout.split("\n").filter((line) => line.includes(directory) || line.includes(this.checkout));
+    const open: number[] = [];
+    for (const port of ports) if (await answers(port)) open.push(port);
+    const files = [".kwok/clusters", ".local/share/linkerd-multicluster-mesh"].flatMap((folder) =>
+      entries(path.join(directory, folder)).map((entry) => path.join(folder, entry)),
+    );
+    return [
+      ...processes.map((line) => `process ${line.trim()}`),
+      ...open.map((port) => `port ${port}`),
+      ...files.map((file) => `file ~/${file}`),
+      ...this.contexts().map((context) => `context ${context}`),
+    ];
+  }
+
+  /** Contexts of the home's kubeconfig. */
+  contexts(): string[] {
+    const file = path.join(this.home.directory, ".kube/config");
+    if (!fs.existsSync(file)) return [];
+    const { contexts } = parse(fs.readFileSync(file, "utf8")) as { contexts?: { name: string }[] };
+    return (contexts ?? []).map(({ name }) => name);
+  }
+
+  /** Takes the stack down, whatever state a failed test left it in, and removes its directories. */
+  async end(): Promise<void> {
+    try {
+      if ((await this.export()).length > 0) {
+        const { ok, output } = await this.destroy();
+        if (!ok) throw new Error(`stack ${this.name} could not be destroyed:\n${output}`);
+      }
+    } finally {
+      fs.rmSync(this.checkout, { recursive: true, force: true });
+      if (this.ownsHome) {
+        for (const cluster of entries(path.join(this.home.directory, ".kwok/clusters"))) {
+          const kubeconfig = path.join(this.home.directory, "unused");
+          const args = ["--name", cluster, "delete", "cluster", "--kubeconfig", kubeconfig];
+          await execute("kwokctl", args, { env: this.environment });
+        }
+        this.home.remove();
+      }
+    }
+  }
+
+  private async pulumi(...args: string[]): Promise<string> {
+    const options = { cwd: this.checkout, env: this.environment, maxBuffer: 256 * 1024 * 1024 };
+    return (await execute("pulumi", ["--non-interactive", ...args], options)).stdout;
+  }
+
+  private async operation(command: string, ...flags: string[]): Promise<Outcome> {
+    const log = path.join(this.checkout, ".state/events");
+    fs.rmSync(log, { force: true });
+    const began = Date.now();
+    const args = [command, "--stack", this.name, "--color", "never", "--non-interactive", "--event-log", log, ...flags];
+    const options = { cwd: this.checkout, env: this.environment, maxBuffer: 256 * 1024 * 1024 };
+    const { ok, output } = await execute("pulumi", args, options).then(
+      ({ stdout, stderr }) => ({ ok: true, output: stdout + stderr }),
+      (error: { stdout?: string; stderr?: string; message: string }) => {
+        if (error.stdout === undefined) throw new Error(error.message);
+        return { ok: false, output: error.stdout + (error.stderr ?? "") };
+      },
+    );
+    const events = fs.existsSync(log) ? fs.readFileSync(log, "utf8").split("\n").filter(Boolean) : [];
+    const shown = events.filter((line) => !/"severity":\s*"debug"/.test(line));
+    const seconds = (Date.now() - began) / 1000;
+    return {
+      ok,
+      output,
+      log: shown.join("\n"),
+      ...readEvents(shown.map((line) => JSON.parse(line) as EngineEvent)),
+      seconds,
+    };
+  }
+}
+
+/** What is used here of the engine's events. */
+interface EngineEvent {
+  resourcePreEvent?: {
+    metadata: {
+      op: string;
+      urn: string;
+      type: string;
+      detailedDiff?: Record<string, unknown> | null;
+      diffs?: string[];
+    };
+  };
+  summaryEvent?: { resourceChanges?: Record<string, number> };
+}
+
+function readEvents(events: EngineEvent[]): Pick<Outcome, "changes" | "summary"> {
+  const changes = events.flatMap(({ resourcePreEvent }): Step[] => {
+    if (!resourcePreEvent || resourcePreEvent.metadata.op === "same") return [];
+    const { op, urn, type, detailedDiff, diffs } = resourcePreEvent.metadata;
+    const diff = Object.keys(detailedDiff ?? {}).sort();
+    return [{ op, urn, type, name: urn.split("::").at(-1) ?? "", diff: diff.length > 0 ? diff : (diffs ?? []) }];
+  });
+  const summary = events.map(({ summaryEvent }) => summaryEvent?.resourceChanges).find((one) => one !== undefined);
+  return { changes, summary: summary ?? {} };
+}
+
+function entries(directory: string): string[] {
+  return fs.existsSync(directory) ? fs.readdirSync(directory) : [];
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,372 @@
+/**
+ * The components through Pulumi's mocks, as an update and as a preview: what they ask for, and what they keep secret.
+ *
+ * Mocks know neither charts' objects nor dependsOn, parents and deletedWith: tests/engine looks at those.
+ */
+import assert from "node:assert/strict";
+import * as path from "node:path";
+import { before, test } from "node:test";
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import * as state from "@pulumi/pulumi/runtime/state";
+import { Mesh } from "../../components/mesh";
+import { withoutDescriptions } from "../../components/slimCrds";
+import { makePlan, type Plan } from "../../plan";
+import { checkSettings } from "../../settings";
+
+type Properties = Record<string, unknown>;
+
+interface Asked {
+  type: string;
+  name: string;
+  inputs: Properties;
+}
+
+interface Raised {
+  asked: Asked[];
+  mesh: Mesh;
+  plan: Plan;
+}
+
+/**
+ * What the providers would make up: each a word to look for where it must not stand. Secret is what the engine keeps so
+ * without being asked by the program; a Command's output is not.
+ */
+const made = {
+  "tls:index/privateKey:PrivateKey": { privateKeyPem: pulumi.secret("PRIVATE KEY OF TLS") },
+  "tls:index/selfSignedCert:SelfSignedCert": { certPem: "ROOT", validityEndTime: "2036-01-01T00:00:00Z" },
+  "tls:index/certRequest:CertRequest": { certRequestPem: "REQUEST" },
+  "tls:index/locallySignedCert:LocallySignedCert": { certPem: "ISSUER", validityEndTime: "2027-01-01T00:00:00Z" },
+  "command:local:Command": { stdout: "KUBECONFIG OF THE HOST" },
+  "kubernetes:core/v1:Secret": {
+    data: pulumi.secret({ "ca.crt": base64("CA OF THE TARGET"), token: base64("TOKEN OF THE ACCOUNT") }),
+  },
+} as Record<string, Properties>;
+const secrets = [
+  "PRIVATE KEY OF TLS",
+  "KUBECONFIG OF THE HOST",
+  "TOKEN OF THE ACCOUNT",
+  base64("TOKEN OF THE ACCOUNT"),
+];
+
+function base64(text: string): string {
+  return Buffer.from(text).toString("base64");
+}
+
+/** Runs the program's graph against mocks: in a preview nothing that a provider makes up is known. */
+async function raise(preview: boolean, runtime: "k3d" | "kwok"): Promise<Raised> {
+  const asked: Asked[] = [];
+  const mocks: pulumi.runtime.Mocks = {
+    newResource({ type, name, inputs }) {
+      asked.push({ type, name, inputs: inputs as Properties });
+      const state = { ...(inputs as Properties), ...(preview ? {} : made[type]) };
+      if (type === "kubernetes:helm.sh/v4:Chart" && !preview) state.resources = gateway ? [gateway] : [];
+      if (name === "gateway") state.status = { loadBalancer: { ingress: [{ ip: "192.0.2.7" }] } };
+      return { id: `id of ${name}`, state };
+    },
+    call: ({ inputs }) => inputs as Properties,
+  };
+  await pulumi.runtime.setMocks(mocks, "mesh", "dev", preview);
+  // Mocks refuse transforms; they do not run them either. The typings leave getStore out.
+  (state as unknown as { getStore(): { supportsTransforms: boolean } }).getStore().supportsTransforms = true;
+  // A chart is made by the provider; in its place the one object of it that the program reads.
+  const gateway = preview ? undefined : new k8s.core.v1.Service("gateway", { metadata: { name: "linkerd-gateway" } });
+
+  const settings = checkSettings({ runtime }, path.join(__dirname, "../.."));
+  const plan = makePlan("dev", settings);
+  const charts = {
+    "linkerd-crds": "/charts/crds",
+    "linkerd-control-plane": "/charts/control-plane",
+    "linkerd-multicluster": "/charts/multicluster",
+  };
+  const mesh = new Mesh("mesh", { plan, settings, charts, owner: "stack dev of here" });
+  await pulumi.runtime.disconnect();
+  return { asked: asked.filter(({ name }) => name !== "gateway"), mesh, plan };
+}
+
+let update: Raised;
+let preview: Raised;
+let kwok: Raised;
+before(async () => {
+  update = await raise(false, "k3d");
+  preview = await raise(true, "k3d");
+  kwok = await raise(false, "kwok");
+});
+
+function of(raised: Raised, type: string): Asked[] {
+  return raised.asked.filter((one) => one.type.endsWith(type));
+}
+
+function one(raised: Raised, type: string, name: string): Properties {
+  const found = of(raised, type).filter((candidate) => candidate.name === name);
+  assert.equal(found.length, 1, `${type} ${name} is asked for ${found.length} times`);
+  return found[0]?.inputs ?? {};
+}
+
+/** Marks of Pulumi's wire format. */
+const signature = "4dabf18193072939515e22adb298388d";
+const secretMark = "1b47061264138c4ac30d75fd1eb44270";
+
+/** The value with what is marked secret blotted out. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== "object" || value === null) return value;
+  if ((value as Properties)[signature] === secretMark) return "(secret)";
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+}
+
+/** The value with the marks of secrets taken off. */
+function open(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(open);
+  if (typeof value !== "object" || value === null) return value;
+  if ((value as Properties)[signature] === secretMark) return open((value as { value: unknown }).value);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, open(inner)]));
+}
+
+function valueOf<T>(output: pulumi.Output<T>): Promise<T> {
+  return (output as unknown as { promise(): Promise<T> }).promise();
+}
+
+test("a preview asks for the same resources as the update", () => {
+  const names = (raised: Raised) => raised.asked.map(({ type, name }) => `${type} ${name}`).sort();
+  assert.deepEqual(names(preview), names(update));
+  assert.equal(new Set(names(update)).size, update.asked.length, "a type and name are asked for twice");
+});
+
+test("a child's name begins with its parent's: all begin with the mesh's", () => {
+  for (const { name } of update.asked) assert.match(name, /^mesh(-|$)/);
+});
+
+test("no input holds a key, a token or a kubeconfig in plain", () => {
+  for (const raised of [update, preview, kwok]) {
+    for (const { type, name, inputs } of raised.asked) {
+      const text = JSON.stringify(plain(inputs));
+      for (const secret of secrets) assert.ok(!text.includes(secret), `${type} ${name} holds ${secret} in plain`);
+    }
+  }
+  // And the search finds what it looks for.
+  const all = JSON.stringify(update.asked.map(({ inputs }) => open(inputs)));
+  for (const secret of secrets.slice(0, 3)) assert.ok(all.includes(secret), `${secret} stands nowhere`);
+});
+
+test("no plain output holds a secret, and the kubeconfigs are one", async () => {
+  for (const { mesh } of [update, kwok]) {
+    const outputs = pulumi.output({
+      clusters: mesh.clusters,
+      expires: mesh.trustAnchor.expires,
+      bundle: mesh.trustAnchor.bundlePem,
+    });
+    assert.equal(await pulumi.isSecret(outputs), false);
+    const text = JSON.stringify(await valueOf(outputs));
+    for (const secret of secrets) assert.ok(!text.includes(secret), `${secret} in ${text}`);
+    assert.equal(await pulumi.isSecret(mesh.kubeconfigs), true);
+    assert.deepEqual(await valueOf(mesh.kubeconfigs), { east: secrets[1], west: secrets[1] });
+  }
+  assert.equal(await pulumi.isSecret(preview.mesh.kubeconfigs), true);
+});
+
+test("k3d's addresses are host names; without such the gateway's Service tells", async () => {
+  assert.deepEqual(
+    [await valueOf(update.mesh.clusters.west!.gateway), await valueOf(update.mesh.clusters.west!.apiServer)],
+    ["k3d-west-server-0", "https://k3d-west-serverlb:6443"],
+  );
+  assert.equal(await valueOf(kwok.mesh.clusters.west!.gateway), "192.0.2.7");
+  assert.equal(specOf(kwok).gatewayAddress, "192.0.2.7");
+});
+
+function specOf(raised: Raised): Properties {
+  return one(raised, ":Link", "mesh-east-to-west").spec as Properties;
+}
+
+test("a Link is named after its target, and every scalar of it is a string", () => {
+  const { metadata, spec } = one(update, ":Link", "mesh-east-to-west") as { metadata: Properties; spec: Properties };
+  assert.deepEqual([metadata.name, metadata.namespace], ["west", "linkerd-multicluster"]);
+  assert.equal(spec.targetClusterName, "west");
+  assert.equal(spec.clusterCredentialsSecret, "cluster-credentials-west");
+  assert.equal(spec.gatewayAddress, "k3d-west-server-0");
+  assert.equal(
+    spec.gatewayIdentity,
+    "linkerd-gateway.linkerd-multicluster.serviceaccount.identity.linkerd.west.cluster.local",
+  );
+  const scalars = (value: unknown): unknown[] =>
+    typeof value === "object" && value !== null ? Object.values(value).flatMap(scalars) : [value];
+  for (const raised of [update, kwok]) {
+    for (const value of scalars(specOf(raised))) assert.equal(typeof value, "string", JSON.stringify(specOf(raised)));
+  }
+  for (const selector of ["selector", "remoteDiscoverySelector", "federatedServiceSelector"]) {
+    assert.notDeepEqual((spec[selector] as { matchLabels: Properties }).matchLabels, {}, `${selector} matches nothing`);
+  }
+});
+
+test("a link's credentials stand twice in the source, with an address that the source's pods reach", () => {
+  for (const [name, namespace] of [
+    ["mesh-east-to-west-mirror", "linkerd-multicluster"],
+    ["mesh-east-to-west-destination", "linkerd"],
+  ] as const) {
+    const { metadata, type, stringData } = open(one(update, ":Secret", name)) as {
+      metadata: { name: string; namespace: string; labels?: Properties; annotations?: Properties };
+      type: string;
+      stringData: { kubeconfig: string };
+    };
+    assert.deepEqual([metadata.name, metadata.namespace], ["cluster-credentials-west", namespace]);
+    assert.equal(type, "mirror.linkerd.io/remote-kubeconfig");
+    if (namespace === "linkerd") {
+      assert.deepEqual(metadata.labels, { "multicluster.linkerd.io/cluster-name": "west" });
+      assert.deepEqual(metadata.annotations, {
+        "multicluster.linkerd.io/trust-domain": "west.cluster.local",
+        "multicluster.linkerd.io/cluster-domain": "west.cluster.local",
+      });
+    }
+    assert.deepEqual(JSON.parse(stringData.kubeconfig), {
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [
+        {
+          name: "west",
+          cluster: {
+            server: "https://k3d-west-serverlb:6443",
+            "certificate-authority-data": base64("CA OF THE TARGET"),
+          },
+        },
+      ],
+      users: [{ name: "linkerd-service-mirror-east", user: { token: "TOKEN OF THE ACCOUNT" } }],
+      contexts: [{ name: "west", context: { cluster: "west", user: "linkerd-service-mirror-east" } }],
+      "current-context": "west",
+    });
+  }
+});
+
+interface Rule {
+  apiGroups: string[];
+  resources: string[];
+  resourceNames?: string[];
+  verbs: string[];
+}
+
+test("a remote account may read what mirroring needs, write events, and nothing else", () => {
+  const rules = of(update, "/v1:ClusterRole").concat(of(update, "/v1:Role"));
+  const rights = (name: string) =>
+    rules
+      .filter((role) => role.name === name)
+      .flatMap(({ inputs }) => inputs.rules as Rule[])
+      .flatMap(({ apiGroups, resources, resourceNames = [""], verbs }) =>
+        apiGroups.flatMap((group) =>
+          resources.flatMap((resource) =>
+            resourceNames.map(
+              (name) => `${[group, resource, name].filter(Boolean).join("/")}: ${[...verbs].sort().join()}`,
+            ),
+          ),
+        ),
+      );
+  const read = "get,list,watch";
+  assert.deepEqual(rights("mesh-east-to-west").sort(), [
+    `apps/replicasets: ${read}`,
+    `batch/jobs: ${read}`,
+    "configmaps/linkerd-config: get",
+    `discovery.k8s.io/endpointslices: ${read}`,
+    `endpoints: ${read}`,
+    "events: create,patch",
+    `pods: ${read}`,
+    `policy.linkerd.io/servers: ${read}`,
+    `services: ${read}`,
+  ]);
+  assert.deepEqual(rights("mesh-west-to-east"), rights("mesh-east-to-west"));
+});
+
+test("each link has an account of its own in its target, bound to its own rights, with a token of its own", () => {
+  for (const source of ["east", "west"]) {
+    const link = source === "east" ? "mesh-east-to-west" : "mesh-west-to-east";
+    const account = `linkerd-service-mirror-${source}`;
+    const metadata = (type: string) => one(update, type, link).metadata as Properties;
+    assert.deepEqual(metadata(":ServiceAccount"), { name: account, namespace: "linkerd-multicluster" });
+    assert.deepEqual(metadata("v1:Secret"), {
+      name: `${account}-token`,
+      namespace: "linkerd-multicluster",
+      annotations: { "kubernetes.io/service-account.name": account },
+    });
+    for (const [binding, role] of [
+      ["/v1:ClusterRoleBinding", "ClusterRole"],
+      ["/v1:RoleBinding", "Role"],
+    ] as const) {
+      const { roleRef, subjects } = one(update, binding, link);
+      assert.deepEqual(roleRef, { apiGroup: "rbac.authorization.k8s.io", kind: role, name: account });
+      assert.deepEqual(subjects, [{ kind: "ServiceAccount", name: account, namespace: "linkerd-multicluster" }]);
+    }
+  }
+});
+
+test("charts get every certificate and the settings that keep a second update quiet", () => {
+  const values = (chart: string) =>
+    open(one(update, ":Chart", `mesh-east-${chart}`).values) as Record<string, Properties>;
+  const controlPlane = values("control-plane");
+  for (const webhook of ["proxyInjector", "profileValidator", "policyValidator"]) {
+    assert.deepEqual(controlPlane[webhook], { crtPEM: "ROOT", keyPEM: secrets[0], caBundle: "ROOT" });
+  }
+  assert.deepEqual(controlPlane.disableHeartBeat, true);
+  assert.deepEqual(controlPlane.clusterDomain, "east.cluster.local");
+  assert.deepEqual(controlPlane.identityTrustDomain, "east.cluster.local");
+  assert.deepEqual(controlPlane.webhookFailurePolicy, "Fail");
+  const multicluster = values("multicluster");
+  assert.deepEqual(multicluster.controllers, [{ link: { ref: { name: "west" } } }]);
+  assert.deepEqual(multicluster.controllerDefaults, { enableHeadlessServices: true });
+  assert.deepEqual(multicluster.remoteMirrorServiceAccount, false);
+  assert.deepEqual(multicluster.createNamespaceMetadataJob, false);
+  assert.deepEqual(multicluster.identityTrustDomain, "east.cluster.local");
+});
+
+test("every cluster trusts the very same roots", () => {
+  const bundle = (cluster: string) => one(update, ":ConfigMap", `mesh-${cluster}-trust-roots`).data;
+  assert.deepEqual(bundle("east"), bundle("west"));
+  assert.deepEqual(bundle("east"), { "ca-bundle.crt": "ROOT\n" });
+});
+
+test("workloads are the manifests, with the trust fingerprint on pods and on nothing else", () => {
+  const { objs } = one(update, ":ConfigGroup", "mesh-west-workloads") as {
+    objs: { kind: string; metadata: Properties; spec: Properties }[];
+  };
+  const manifests = update.plan.clusters.find(({ name }) => name === "west")?.manifests ?? [];
+  assert.equal(objs.length, manifests.length);
+  objs.forEach((object, i) => {
+    if (object.kind === "Service") assert.deepEqual(object, manifests[i]);
+    else {
+      assert.deepEqual(object.metadata, manifests[i]?.metadata);
+      const template = object.spec.template as { metadata: { annotations: Properties } };
+      assert.deepEqual(template.metadata.annotations, {
+        "linkerd-multicluster-mesh/trust": update.plan.trust.fingerprint,
+      });
+    }
+  });
+});
+
+test("a provider is known by a plain name that changes exactly when the cluster is another one", () => {
+  const identifier = (raised: Raised) => one(raised, "providers:kubernetes", "mesh-east").clusterIdentifier;
+  assert.equal(typeof identifier(update), "string");
+  assert.equal(identifier(preview), identifier(update));
+  assert.notEqual(identifier(kwok), identifier(update));
+});
+
+test("a CustomResourceDefinition loses its descriptions and nothing else", () => {
+  const schema = (description: Properties, field: Properties) => ({
+    ...description,
+    type: "object",
+    required: ["description", "port"],
+    properties: {
+      // A field of that name is no description.
+      description: { ...field, type: "string" },
+      port: { ...field, type: "integer", default: 80, enum: [80, 443], minimum: 0 },
+      empty: { nullable: true, default: null, "x-kubernetes-preserve-unknown-fields": true },
+    },
+  });
+  const crd = (description: Properties, field: Properties) => ({
+    metadata: { name: "links.multicluster.linkerd.io", annotations: { "helm.sh/resource-policy": "keep" } },
+    spec: { versions: [{ name: "v1", served: true, schema: { openAPIV3Schema: schema(description, field) } }] },
+  });
+  const transform = (type: string) =>
+    withoutDescriptions({
+      type,
+      props: crd({ description: "Long." }, { description: "Longer." }),
+    } as unknown as pulumi.ResourceTransformArgs);
+  const kind = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition";
+  assert.deepEqual((transform(kind) as { props: unknown } | undefined)?.props, crd({}, {}));
+  assert.equal(transform("kubernetes:core/v1:ConfigMap"), undefined);
+});

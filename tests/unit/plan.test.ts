@@ -1,0 +1,339 @@
+/** From a stack's name and settings to what will stand: names, ports, trust, links, mirrors. */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { after, test } from "node:test";
+import fc from "fast-check";
+import type { ClusterManifests, Manifest } from "../../manifests";
+import { makePlan, type Plan } from "../../plan";
+import { checkSettings, type RawSettings, RefusedError, type Settings } from "../../settings";
+
+const root = fs.mkdtempSync(path.join(os.tmpdir(), "plan-test-"));
+after(() => fs.rmSync(root, { recursive: true }));
+fs.mkdirSync(path.join(root, "manifests"));
+
+function settings(raw: RawSettings, manifests: ClusterManifests = {}): Settings {
+  const checked = checkSettings(raw, root);
+  return { ...checked, manifests: { ...checked.manifests, ...manifests } };
+}
+
+/** The plan, or undefined where the settings or the stack are refused. */
+function planned(stack: string, raw: RawSettings, manifests?: ClusterManifests): Plan | undefined {
+  try {
+    return makePlan(stack, settings(raw, manifests));
+  } catch (error) {
+    if (error instanceof RefusedError) return undefined;
+    throw error;
+  }
+}
+
+function refusals(stack: string, raw: RawSettings, manifests?: ClusterManifests): string[] {
+  const given = settings(raw, manifests);
+  try {
+    makePlan(stack, given);
+  } catch (error) {
+    assert.ok(error instanceof RefusedError, String(error));
+    return error.problems;
+  }
+  return [];
+}
+
+const statefulSet = (name: string, serviceName: string, replicas?: number, namespace?: string): Manifest => ({
+  apiVersion: "apps/v1",
+  kind: "StatefulSet",
+  metadata: { name, namespace },
+  spec: { serviceName, replicas },
+});
+
+const service = (name: string, spec: Record<string, unknown>, exported = "true", namespace?: string): Manifest => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name, namespace, labels: { "mirror.linkerd.io/exported": exported } },
+  spec,
+});
+
+const headless = { clusterIP: "None", ports: [{ port: 80 }] };
+
+test("stack dev has the seed's names and ports", () => {
+  const plan = makePlan("dev", settings({}));
+  assert.equal(plan.network, "multicluster-example");
+  assert.deepEqual(
+    plan.clusters.map(({ outsideName, context, domain, ports }) => ({ outsideName, context, domain, ports })),
+    [
+      { outsideName: "east", context: "k3d-east", domain: "east.cluster.local", ports: [6440] },
+      { outsideName: "west", context: "k3d-west", domain: "west.cluster.local", ports: [6441] },
+    ],
+  );
+});
+
+test("another stack has the same names in the mesh and others outside", () => {
+  const plan = makePlan("alice", settings({ runtime: "kwok" }));
+  assert.equal(plan.network, "alice-multicluster-example");
+  assert.deepEqual(
+    plan.clusters.map(({ name, outsideName, context, domain }) => ({ name, outsideName, context, domain })),
+    [
+      { name: "east", outsideName: "alice-east", context: "kwok-alice-east", domain: "east.cluster.local" },
+      { name: "west", outsideName: "alice-west", context: "kwok-alice-west", domain: "west.cluster.local" },
+    ],
+  );
+});
+
+test("existing clusters keep their own context and domain, whatever the stack is called", () => {
+  const existing = {
+    east: { context: "arn:aws:eks:eu-west-1:111122223333:cluster/east" },
+    west: { context: "b", domain: "b.example" },
+  };
+  const plan = makePlan("A Stack of_Mine", settings({ runtime: "existing", existing }));
+  assert.deepEqual(
+    plan.clusters.map(({ context, domain, ports }) => ({ context, domain, ports })),
+    [
+      { context: existing.east.context, domain: "cluster.local", ports: [] },
+      { context: "b", domain: "b.example", ports: [] },
+    ],
+  );
+});
+
+test("settings of existing clusters mean nothing to the other runtimes", () => {
+  const east = (raw: RawSettings) => makePlan("dev", settings({ runtime: "kwok", ...raw })).clusters[0];
+  assert.deepEqual(east({ existing: { east: { context: "a", domain: "a.example" } } }), east({}));
+  // A name that every JavaScript object knows.
+  assert.equal(east({ clusters: ["constructor"] })?.domain, "constructor.cluster.local");
+});
+
+test("links stand between the planned clusters, and each source knows its targets", () => {
+  const links = [
+    { source: "a", target: "b" },
+    { source: "a", target: "c" },
+    { source: "c", target: "a" },
+  ];
+  const plan = makePlan("dev", settings({ clusters: ["a", "b", "c"], links }));
+  assert.deepEqual(
+    plan.clusters.map(({ targets }) => targets),
+    [["b", "c"], [], ["a"]],
+  );
+  for (const { source, target } of plan.links) {
+    assert.ok(plan.clusters.includes(source) && plan.clusters.includes(target));
+  }
+  assert.deepEqual(
+    plan.links.map(({ source, target }) => ({ source: source.name, target: target.name })),
+    links,
+  );
+});
+
+test("the trust fingerprint changes with every change of certificates, and with nothing else", () => {
+  const fingerprint = (raw: RawSettings) => makePlan("dev", settings(raw)).trust.fingerprint;
+  const rotation = [
+    {},
+    { issuerGeneration: 2 },
+    { trustAnchors: [1, 2] },
+    { trustAnchors: [2, 1] },
+    { trustAnchors: [2] },
+  ];
+  assert.equal(new Set(rotation.map(fingerprint)).size, rotation.length);
+  assert.equal(fingerprint({ proxyLogLevel: "debug", orgDomain: "example.org" }), fingerprint({}));
+});
+
+const shortStack = (stack: string) =>
+  new RegExp(`^stack is "${stack}"; allowed: a-z, 0-9 and .* Next: pulumi stack init <name>$`);
+const refused: { title: string; stack: string; raw: RawSettings; manifests?: ClusterManifests; problem: RegExp }[] = [
+  { title: "a stack with a capital letter", stack: "Alice", raw: {}, problem: shortStack("Alice") },
+  { title: "a stack with an underscore", stack: "my_stack", raw: {}, problem: shortStack("my_stack") },
+  { title: "a stack with a dot", stack: "v1.2", raw: { runtime: "kwok" }, problem: shortStack("v1\\.2") },
+  { title: "a stack with two - side by side", stack: "a--b", raw: {}, problem: shortStack("a--b") },
+  { title: "a stack that ends with -", stack: "a-", raw: {}, problem: shortStack("a-") },
+  { title: "a stack that begins with -", stack: "-a", raw: {}, problem: shortStack("-a") },
+  {
+    title: "a stack whose name is too long for k3d",
+    stack: "a-feature-branch-of-somebody",
+    raw: {},
+    problem: /\(a-feature-branch-of-somebody-east\) at most 32 characters\. Next: pulumi stack init <name>$/,
+  },
+  {
+    title: "ports beyond the last one",
+    stack: "dev",
+    raw: { runtime: "kwok", portBase: 65_000, clusters: Array.from({ length: 100 }, (_, i) => `c${i}`), links: [] },
+    problem:
+      /^portBase is 65000; allowed: low enough that cluster c89's ports .* are below 65536\. Next: pulumi config set portBase <value>$/,
+  },
+  {
+    title: "a service whose mirror's name is longer than Kubernetes takes",
+    stack: "dev",
+    raw: {},
+    manifests: { west: [service("s".repeat(59), headless)] },
+    problem:
+      /^manifests export a service or pod whose mirror would be named s{59}-west \(64 characters\); allowed: at most 63.* Next: shorten its name, or the cluster's$/,
+  },
+  {
+    title: "a pod whose mirror's name is longer than Kubernetes takes",
+    stack: "dev",
+    raw: {},
+    manifests: { west: [service("s", headless), statefulSet("p".repeat(56), "s", 11)] },
+    problem: /p{56}-10-west \(64 characters\)/,
+  },
+];
+
+for (const { title, stack, raw, manifests, problem } of refused) {
+  test(`refused: ${title}`, () => {
+    const problems = refusals(stack, raw, manifests);
+    assert.ok(
+      problems.some((candidate) => problem.test(candidate)),
+      problems.join("\n"),
+    );
+  });
+}
+
+test("the longest mirror name that Kubernetes takes is not refused", () => {
+  assert.deepEqual(refusals("dev", {}, { west: [service("s".repeat(58), headless)] }), []);
+});
+
+const mirrorCases: { title: string; manifests: Manifest[]; mirrors: string[]; hosts: string[] }[] = [
+  {
+    title: "a headless service gives one mirror, and one for every pod of its StatefulSet",
+    manifests: [service("nginx-svc", headless), statefulSet("nginx-set", "nginx-svc", 2)],
+    mirrors: ["nginx-svc-west", "nginx-set-0-west", "nginx-set-1-west"],
+    hosts: [
+      "nginx-set-0.nginx-svc-west.default.svc.east.cluster.local:80",
+      "nginx-set-1.nginx-svc-west.default.svc.east.cluster.local:80",
+      "nginx-svc-west.default.svc.east.cluster.local:80",
+    ],
+  },
+  {
+    title: "a StatefulSet has one pod where it does not say how many",
+    manifests: [service("s", headless), statefulSet("p", "s")],
+    mirrors: ["s-west", "p-0-west"],
+    hosts: ["p-0.s-west.default.svc.east.cluster.local:80", "s-west.default.svc.east.cluster.local:80"],
+  },
+  {
+    title: "a headless service without a StatefulSet is mirrored as an ordinary one",
+    manifests: [service("s", headless)],
+    mirrors: ["s-west"],
+    hosts: [],
+  },
+  {
+    title: "a headless service without ports is not mirrored",
+    manifests: [service("s", { clusterIP: "None" }), statefulSet("p", "s", 2)],
+    mirrors: [],
+    hosts: [],
+  },
+  {
+    title: "an ordinary service gives its pods no names",
+    manifests: [service("s", { ports: [{ port: 80 }] }), statefulSet("p", "s", 2)],
+    mirrors: ["s-west"],
+    hosts: [],
+  },
+  {
+    title: "what is not exported as a mirror is not mirrored",
+    manifests: [service("s", headless, "false"), service("t", headless, "remote-discovery")],
+    mirrors: [],
+    hosts: [],
+  },
+  {
+    title: "a StatefulSet of another namespace is another one",
+    manifests: [service("s", headless, "true", "shop"), statefulSet("p", "s", 2), statefulSet("q", "s", 1, "shop")],
+    mirrors: ["s-west", "q-0-west"],
+    hosts: ["q-0.s-west.shop.svc.east.cluster.local:80", "s-west.shop.svc.east.cluster.local:80"],
+  },
+];
+
+for (const { title, manifests, mirrors, hosts } of mirrorCases) {
+  test(`mirrors: ${title}`, () => {
+    const plan = makePlan("dev", settings({}, { west: manifests }));
+    assert.deepEqual(plan.mirrors, { "east->west": mirrors, "west->east": [] });
+    assert.deepEqual(plan.hosts, { "east->west": hosts, "west->east": [] });
+  });
+}
+
+const runtime = fc.constantFrom("k3d", "kwok");
+const clusterName = fc.oneof(
+  fc.constantFrom("east", "west", "a", "a-east", "b-west"),
+  fc.stringMatching(/^[a-z0-9]{1,5}(-[a-z0-9]{1,4}){0,2}$/),
+);
+const clusters = fc.uniqueArray(clusterName, { minLength: 1, maxLength: 5 });
+const stackName = fc.oneof(
+  fc.constantFrom("dev", "a", "a-b", "alice", "alice-a", "rehearsal", "multicluster"),
+  fc.stringMatching(/^[a-z0-9]{1,5}(-[a-z0-9]{1,4}){0,2}$/),
+);
+
+test("property: the outside names, contexts and networks of two stacks never meet", () => {
+  const of = (plan: Plan | undefined) =>
+    plan ? [...plan.clusters.flatMap(({ outsideName, context }) => [outsideName, context]), plan.network] : [];
+  fc.assert(
+    fc.property(stackName, stackName, clusters, clusters, runtime, (one, other, ours, theirs, kind) => {
+      fc.pre(one !== other);
+      const taken = new Set(of(planned(one, { runtime: kind, clusters: ours })));
+      for (const name of of(planned(other, { runtime: kind, clusters: theirs }))) {
+        assert.ok(!taken.has(name), `${name} is of stack ${one} (${ours.join()}) and of ${other} (${theirs.join()})`);
+      }
+    }),
+    {
+      numRuns: 300,
+      examples: [
+        ["alice", "alice-a", ["a-east"], ["east"], "kwok"],
+        ["dev", "alice", ["alice-east"], ["east"], "k3d"],
+      ],
+    },
+  );
+});
+
+test("property: no port is given twice, and all are ones that a user may listen on", () => {
+  const base = fc.option(fc.integer({ min: 1024, max: 65_000 }), { nil: undefined });
+  fc.assert(
+    fc.property(stackName, clusters, runtime, base, (stack, names, kind, portBase) => {
+      const ports = planned(stack, { runtime: kind, clusters: names, portBase })?.clusters.flatMap((one) => one.ports);
+      assert.equal(new Set(ports).size, ports?.length ?? 0);
+      // Above 32767 systems hand out ports by themselves, so a default there would fail now and then.
+      const [least, most] = portBase === undefined ? [6440, 32_767] : [portBase, 65_535];
+      for (const port of ports ?? []) assert.ok(port >= least && port <= most, `port ${port}`);
+    }),
+  );
+});
+
+test("property: the same stack and settings give the same plan, and another order of clusters changes no name", () => {
+  fc.assert(
+    fc.property(stackName, clusters, runtime, (stack, names, kind) => {
+      const plan = () => planned(stack, { runtime: kind, clusters: names });
+      assert.deepEqual(plan(), plan());
+      const outside = (order: string[]) =>
+        new Map(planned(stack, { runtime: kind, clusters: order })?.clusters.map((one) => [one.name, one.context]));
+      assert.deepEqual([...outside([...names].reverse())].reverse(), [...outside(names)]);
+    }),
+  );
+});
+
+test("property: every planned name is one that Kubernetes and k3d take", () => {
+  const objectName = fc.stringMatching(/^[a-z]([a-z0-9-]{0,60}[a-z0-9])?$/);
+  const replicas = fc.integer({ min: 0, max: 12 });
+  fc.assert(
+    fc.property(stackName, clusters, objectName, objectName, replicas, (stack, names, exported, set, count) => {
+      const [first = ""] = names;
+      const manifests = { [first]: [service(exported, headless), statefulSet(set, exported, count)] };
+      const plan = planned(stack, { clusters: names }, manifests);
+      for (const name of Object.values(plan?.mirrors ?? {}).flat()) {
+        assert.match(name, /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
+      }
+      for (const { outsideName } of plan?.clusters ?? []) {
+        assert.match(outsideName, /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/);
+      }
+    }),
+  );
+});
+
+test("property: every link has its mirrors and hosts, named after its target and reached in its source's domain", () => {
+  fc.assert(
+    fc.property(clusters, (names) => {
+      const objects = [service("s", headless), statefulSet("p", "s", 1)];
+      const manifests = Object.fromEntries(names.map((name) => [name, objects]));
+      const plan = makePlan("s", settings({ clusters: names }, manifests));
+      assert.equal(plan.links.length, names.length * (names.length - 1));
+      for (const { source, target } of plan.links) {
+        const link = `${source.name}->${target.name}`;
+        assert.deepEqual(plan.mirrors[link], [`s-${target.name}`, `p-0-${target.name}`]);
+        for (const host of plan.hosts[link] ?? []) {
+          assert.ok(host.endsWith(`s-${target.name}.default.svc.${source.name}.cluster.local:80`), host);
+        }
+      }
+      assert.equal(Object.keys(plan.mirrors).length, plan.links.length);
+    }),
+  );
+});

@@ -1,0 +1,278 @@
+/** What a user may set, and every refusal: the setting, its value, what is allowed, and what to type next. */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { after, test } from "node:test";
+import fc from "fast-check";
+import { parse } from "yaml";
+import {
+  chartNames,
+  checkSettings,
+  longestClusterName,
+  type RawSettings,
+  RefusedError,
+  type Settings,
+} from "../../settings";
+
+const root = fs.mkdtempSync(path.join(os.tmpdir(), "settings-test-"));
+after(() => fs.rmSync(root, { recursive: true }));
+fs.mkdirSync(path.join(root, "manifests"));
+fs.mkdirSync(path.join(root, "no-charts"));
+for (const chart of chartNames) {
+  fs.mkdirSync(path.join(root, "charts", chart), { recursive: true });
+  fs.writeFileSync(path.join(root, "charts", chart, "Chart.yaml"), "name: any\n");
+}
+fs.mkdirSync(path.join(root, "two-charts/linkerd-crds"), { recursive: true });
+fs.writeFileSync(path.join(root, "two-charts/linkerd-crds/Chart.yaml"), "name: linkerd-crds\n");
+
+const check = (raw: RawSettings): Settings => checkSettings(raw, root);
+
+function problemsOf(raw: RawSettings): string[] {
+  try {
+    check(raw);
+  } catch (error) {
+    assert.ok(error instanceof RefusedError, String(error));
+    for (const problem of error.problems) assert.ok(error.message.includes(problem), "the message lacks a problem");
+    return error.problems;
+  }
+  return [];
+}
+
+test("with nothing set it is the seed's mesh: k3d, east and west, linked both ways", () => {
+  const settings = check({});
+  assert.equal(settings.runtime, "k3d");
+  assert.deepEqual(settings.clusters, ["east", "west"]);
+  assert.equal(settings.orgDomain, "cluster.local");
+  assert.deepEqual(settings.links, [
+    { source: "east", target: "west" },
+    { source: "west", target: "east" },
+  ]);
+  assert.deepEqual(settings.manifests, { east: [], west: [] });
+  assert.deepEqual(settings.charts, { repository: "https://helm.linkerd.io/edge", version: "2026.8.3" });
+  assert.equal(settings.proxyLogLevel, "linkerd=debug,warn");
+  assert.deepEqual([settings.trustAnchors, settings.issuerGeneration], [[1], 1]);
+  assert.equal(settings.portBase, undefined);
+});
+
+test("the defaults that Pulumi.yaml announces are the ones that hold without it", () => {
+  const file = fs.readFileSync(path.join(__dirname, "../../Pulumi.yaml"), "utf8");
+  const { config } = parse(file) as { config: Record<string, { default?: unknown }> };
+  const announced = Object.fromEntries(Object.entries(config).map(([key, { default: value }]) => [key, value]));
+  assert.deepEqual(check(announced), check({}));
+});
+
+test("pods are refused without a proxy on real clusters, and let through on kwok, where no injector answers", () => {
+  const existing = { east: { context: "a" }, west: { context: "b" } };
+  assert.equal(check({ runtime: "k3d" }).webhookFailurePolicy, "Fail");
+  assert.equal(check({ runtime: "existing", existing }).webhookFailurePolicy, "Fail");
+  assert.equal(check({ runtime: "kwok" }).webhookFailurePolicy, "Ignore");
+  assert.equal(check({ runtime: "kwok", webhookFailurePolicy: "Fail" }).webhookFailurePolicy, "Fail");
+});
+
+test("charts come from the directory where one is set, else from the repository, without its last slash", () => {
+  assert.deepEqual(check({ chartDirectory: "charts", chartRepository: "nonsense" }).charts, {
+    directory: path.join(root, "charts"),
+  });
+  assert.deepEqual(check({ chartRepository: "http://127.0.0.1:8080/edge//", linkerdVersion: "2026.9.1" }).charts, {
+    repository: "http://127.0.0.1:8080/edge",
+    version: "2026.9.1",
+  });
+});
+
+interface Refusal {
+  title: string;
+  raw: RawSettings;
+  /** How the problem begins: setting and value. */
+  begins: string;
+  allowed: RegExp;
+  /** What is to be typed next. */
+  next: RegExp;
+}
+
+const setPath = /^pulumi config set --path '/;
+const clusterNames = new RegExp(`different names, each of a-z, 0-9 and .*at most ${longestClusterName} characters`);
+const badName = (name: unknown): Refusal => ({
+  title: `cluster name ${JSON.stringify(name)}`,
+  raw: { clusters: ["east", name], links: [] },
+  begins: `clusters[1] is ${JSON.stringify(name)}; `,
+  allowed: clusterNames,
+  next: /^pulumi config set --path 'clusters\[1\]' <name>$/,
+});
+const badLink = (title: string, link: unknown, allowed: RegExp): Refusal => ({
+  title,
+  raw: { links: [link] },
+  begins: `links[0] is ${JSON.stringify(link)}; `,
+  allowed,
+  next: /^pulumi config set --path 'links\[0\]\.target' <cluster>$/,
+});
+const bad = (key: string, value: unknown, allowed: RegExp, next?: RegExp): Refusal => ({
+  title: `${key} ${JSON.stringify(value)}`,
+  raw: { [key]: value },
+  begins: `${key} is ${JSON.stringify(value)}; `,
+  allowed,
+  next: next ?? new RegExp(`^pulumi config set ${key} <value>$`),
+});
+
+const amongClusters = /source and target among the clusters east, west/;
+const refusals: Refusal[] = [
+  bad("runtime", "docker", /k3d, kwok, existing/),
+  bad("runtime", "K3D", /k3d, kwok, existing/),
+  bad("runtime", "", /a non-empty string/),
+
+  { ...bad("clusters", [], clusterNames), next: /^pulumi config set --path 'clusters\[0\]' east$/ },
+  { ...bad("clusters", "east", clusterNames), next: /^pulumi config set --path 'clusters\[0\]' east$/ },
+  { ...bad("clusters", { east: {} }, clusterNames), next: setPath },
+  ...[
+    "",
+    "East",
+    "-east",
+    "east-",
+    "ea--st",
+    "ea_st",
+    "ea.st",
+    "ea st",
+    "öst",
+    "east\n",
+    "x".repeat(21),
+    null,
+    5,
+    ["east"],
+  ].map(badName),
+  { ...badName("east"), title: "the same cluster name twice", allowed: /a name that no other cluster has/ },
+
+  bad("orgDomain", "Cluster.local", /DNS name in lower case/),
+  bad("orgDomain", ".local", /DNS name in lower case/),
+  bad("orgDomain", "cluster..local", /DNS name in lower case/),
+  bad("orgDomain", "x.".repeat(110) + "y", /DNS name in lower case/),
+  bad("orgDomain", "", /a non-empty string/),
+
+  badLink("a link to an unknown cluster", { source: "east", target: "north" }, amongClusters),
+  badLink("a link from an unknown cluster", { source: "north", target: "west" }, amongClusters),
+  badLink("a link without a target", { source: "east" }, amongClusters),
+  badLink("a link that is a string", "east->west", amongClusters),
+  badLink("a link that is null", null, amongClusters),
+  badLink("a cluster linked to itself", { source: "west", target: "west" }, /a target other than the source/),
+  {
+    title: "the same link twice",
+    raw: { links: [0, 1].map(() => ({ source: "east", target: "west" })) },
+    begins: `links[1] is {"source":"east","target":"west"}; `,
+    allowed: /each pair once in each direction/,
+    next: /^pulumi config rm --path 'links\[1\]'$/,
+  },
+  bad("links", { source: "east", target: "west" }, /a list of \{source, target\}/, /^pulumi config rm links$/),
+
+  bad("chartRepository", "helm.linkerd.io/edge", /http\(s\) URL of a Helm repository/),
+  bad("chartRepository", "oci://registry.example.com/charts", /http\(s\) URL of a Helm repository/),
+  bad("chartRepository", "https://a b", /http\(s\) URL of a Helm repository/),
+  bad("linkerdVersion", "edge-26.8.3", /a chart version such as 2026\.8\.3 \(which is edge-26\.8\.3\)/),
+  bad("linkerdVersion", "latest", /a chart version such as 2026\.8\.3/),
+  bad("chartDirectory", "no-charts", /linkerd-crds\/Chart\.yaml is missing/, /^pulumi config set chartDirectory </),
+  bad("chartDirectory", "two-charts", /control-plane\/Chart\.yaml is missing/, /^pulumi config set chartDirectory </),
+  bad(
+    "chartDirectory",
+    "nowhere",
+    /a directory with the folders linkerd-crds, linkerd-control-plane, linkerd-multi/,
+    /./,
+  ),
+
+  bad("webhookFailurePolicy", "fail", /Fail, Ignore/),
+  bad("webhookFailurePolicy", true, /Fail, Ignore/),
+  bad("proxyLogLevel", "", /a non-empty string/),
+  bad("nodeImage", "", /a non-empty string/),
+  bad("registryMirror", "", /a non-empty string/),
+  ...[[], [0], [1.5], [1, 1], ["1"], "1"].map((value) =>
+    bad("trustAnchors", value, /a list of different whole numbers from 1/, /^npm run rotate -- anchor$/),
+  ),
+  ...[0, -1, 1.5, 1_000_001, "2"].map((value) => bad("issuerGeneration", value, /a whole number from 1 to 1000000/)),
+  ...[0, 1023, 65_001, 6440.5, "6440"].map((value) => bad("portBase", value, /a whole number from 1024 to 65000/)),
+  ...["nginx:1.29", [""], [5]].map((value) => bad("images", value, /a list of non-empty strings/, setPath)),
+
+  bad("manifests", "nowhere", /it is not a directory/, /^pulumi config set manifests <directory>$/),
+  bad("manifests", "charts/linkerd-crds/Chart.yaml", /it is not a directory/, /^pulumi config set manifests </),
+
+  {
+    title: "an existing cluster without a context",
+    raw: { runtime: "existing", existing: { east: { context: "a" } } },
+    begins: "existing.west.context is nothing; ",
+    allowed: /a context of your kubeconfig/,
+    next: /^pulumi config set --path existing\.west\.context <context>$/,
+  },
+  {
+    title: "an existing cluster that is none of the mesh",
+    raw: { runtime: "existing", existing: { east: { context: "a" }, west: { context: "b" }, north: { context: "c" } } },
+    begins: `existing.north is {"context":"c"}; `,
+    allowed: /the clusters east, west/,
+    next: /^pulumi config rm --path existing\.north$/,
+  },
+];
+
+for (const { title, raw, begins, allowed, next } of refusals) {
+  test(`refused: ${title}`, () => {
+    const problems = problemsOf(raw);
+    const problem = problems.find((candidate) => candidate.startsWith(begins));
+    assert.ok(problem, `no problem begins with ${begins}; there are: ${problems.join("\n")}`);
+    assert.match(problem, allowed);
+    assert.match(/ Next: (.*)$/s.exec(problem)?.[1] ?? "", next);
+  });
+}
+
+test("all problems are told at once", () => {
+  const problems = problemsOf({
+    runtime: "x",
+    clusters: ["a", "a"],
+    links: [{ source: "a", target: "a" }],
+    portBase: 1,
+  });
+  const settings = problems.map((problem) => problem.split(" is ")[0]);
+  assert.deepEqual(settings, ["runtime", "clusters[1]", "links[0]", "portBase"]);
+});
+
+test("a bad cluster name is told once, and not again for every link to it", () => {
+  assert.deepEqual(
+    problemsOf({ clusters: ["east", "West"] }).map((problem) => problem.split(" is ")[0]),
+    ["clusters[1]"],
+  );
+});
+
+const clusterName = fc.stringMatching(/^[a-z0-9]{1,9}(-[a-z0-9]{1,4}){0,2}$/);
+const clusters = fc.uniqueArray(clusterName, { minLength: 1, maxLength: 6 });
+
+test("property: the default links are every ordered pair of different clusters, each once", () => {
+  fc.assert(
+    fc.property(clusters, (names) => {
+      const links = check({ clusters: names }).links.map(({ source, target }) => `${source}->${target}`);
+      const pairs = names.flatMap((source) =>
+        names.filter((name) => name !== source).map((name) => `${source}->${name}`),
+      );
+      assert.deepEqual([...links].sort(), pairs.sort());
+    }),
+  );
+});
+
+test("property: whatever is typed is either accepted or refused with what to type next, never anything else", () => {
+  const value = fc.oneof(fc.anything(), fc.constantFrom("east", "kwok", 1, [1], ["east", "west"], { source: "east" }));
+  const keys = [
+    ...["runtime", "clusters", "orgDomain", "links", "manifests", "linkerdVersion", "chartRepository"],
+    ...["chartDirectory", "proxyLogLevel", "webhookFailurePolicy", "trustAnchors", "issuerGeneration", "portBase"],
+    ...["nodeImage", "images", "registryMirror", "existing"],
+  ];
+  fc.assert(
+    fc.property(fc.dictionary(fc.constantFrom(...keys), asJson(value), { maxKeys: 4 }), (raw) => {
+      for (const problem of problemsOf(raw)) assert.match(problem, /^[\w.[\]-]+ is .+ Next: .+$/s);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+/** Config values are JSON or text: what cannot be written as such cannot be typed. */
+function asJson(values: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
+  return values.map((value) => {
+    try {
+      const text = JSON.stringify(value) as string | undefined;
+      return text === undefined ? undefined : (JSON.parse(text) as unknown);
+    } catch {
+      return "not JSON";
+    }
+  });
+}
