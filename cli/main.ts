@@ -31,6 +31,14 @@ const commands: Record<string, Command> = {
     summary: "new certificates: npm run rotate -- issuers|anchor [stack]",
     load: () => import("./rotate.js"),
   },
+  timeline: {
+    summary: "what the last update waited for: npm run timeline [-- stack] [--out FILE.svg]",
+    load: () => import("../timeline/main.js"),
+  },
+  bench: {
+    summary: "what a user waits for, measured: npm run bench [-- options]",
+    load: () => import("../bench/main.js"),
+  },
   test: { summary: "check everything: npm test [-- lint|unit|engine|k3d ...]", load: () => import("./test.js") },
   env: { summary: 'type pulumi by hand: eval "$(npm run -s env [-- stack])"', load: () => import("./env.js") },
 };

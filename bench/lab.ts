@@ -1,0 +1,114 @@
+import * as fs from "node:fs";
+import * as net from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+import { stringify } from "yaml";
+import { root } from "../cli/paths";
+import { makePulumiHome, pulumiHome } from "../cli/pulumiHome";
+import { capture, type Environment, UserError } from "../cli/run";
+import { type Cost, measure } from "./measure";
+
+/** A stack that is only there to be measured. */
+export interface LabStack {
+  /** Runs a pulumi command on it. Example: `stack.pulumi("up", "--yes")` */
+  pulumi: (verb: string, ...flags: string[]) => Promise<Cost>;
+  /** Its state with secrets in plain. */
+  export: () => Promise<string>;
+  /** Its state's file in the backend. */
+  stateFile: string;
+}
+
+/** A place apart: state, clusters, kubeconfig and logs of a measurement, in one temporary directory. */
+export class Lab {
+  readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), "mesh-bench-"));
+  readonly log = path.join(this.directory, "log.txt");
+  readonly env: Environment;
+  private readonly stacks: LabStack[] = [];
+
+  /** @param tools PATH, and which charts */
+  constructor(tools: Environment) {
+    makePulumiHome();
+    const inside = (name: string) => path.join(this.directory, name);
+    for (const name of ["state", "kwok", "data"]) fs.mkdirSync(inside(name));
+    shareKwokCache(inside("kwok"));
+    this.env = {
+      ...tools,
+      PULUMI_HOME: pulumiHome(),
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      PULUMI_BACKEND_URL: `file://${inside("state")}`,
+      PULUMI_CONFIG_PASSPHRASE: "measured and thrown away",
+      KWOK_WORKDIR: inside("kwok"),
+      XDG_DATA_HOME: inside("data"),
+      KUBECONFIG: inside("kubeconfig"),
+    };
+  }
+
+  /** Makes a stack of the project in `cwd`; nothing is written into the project. */
+  async stack(name: string, config: Record<string, unknown>, cwd = root): Promise<LabStack> {
+    // `stack init` writes beside the Pulumi.yaml of where it is run.
+    const settings = path.join(this.directory, name);
+    fs.mkdirSync(settings);
+    fs.copyFileSync(path.join(cwd, "Pulumi.yaml"), path.join(settings, "Pulumi.yaml"));
+    await this.capture(["stack", "init", name, "--no-select"], settings);
+    const file = path.join(settings, `Pulumi.${name}.yaml`);
+    fs.appendFileSync(file, stringify({ config }));
+    const project = /^name: (.*)$/m.exec(fs.readFileSync(path.join(cwd, "Pulumi.yaml"), "utf8"))?.[1] ?? "";
+
+    const flags = ["--stack", name, "--config-file", file, "--non-interactive"];
+    const stack: LabStack = {
+      pulumi: (verb, ...more) => measure("pulumi", [verb, ...flags, ...more], { env: this.env, cwd, log: this.log }),
+      export: () => this.capture(["stack", "export", "--show-secrets", "--stack", name], cwd),
+      stateFile: path.join(this.directory, "state", ".pulumi", "stacks", project, `${name}.json`),
+    };
+    this.stacks.push(stack);
+    return stack;
+  }
+
+  /** Destroys what stands and removes the directory. On failure it is left, with its log, and named. */
+  async close(): Promise<void> {
+    try {
+      const standing = this.stacks.filter(({ stateFile }) => resourcesIn(stateFile) > 0);
+      for (const stack of standing) await stack.pulumi("destroy", "--yes", "--skip-preview");
+    } catch (error) {
+      throw new UserError(`${this.directory} is left as it is, clusters running: ${String(error)}`);
+    }
+    fs.rmSync(this.directory, { recursive: true });
+  }
+
+  private async capture(args: string[], cwd: string): Promise<string> {
+    const { code, stdout, stderr } = await capture("pulumi", args, { env: this.env, cwd });
+    if (code !== 0) throw new UserError(`pulumi ${args.join(" ")} failed: ${stderr.trim()}`);
+    return stdout;
+  }
+}
+
+/** How many resources a state file of the local backend holds. */
+export function resourcesIn(stateFile: string): number {
+  const state = JSON.parse(fs.readFileSync(stateFile, "utf8")) as {
+    checkpoint: { latest: { resources?: unknown[] } | null };
+  };
+  return state.checkpoint.latest?.resources?.length ?? 0;
+}
+
+/** kwokctl keeps what it downloaded under its directory, which is another one here. */
+function shareKwokCache(directory: string): void {
+  const cache = path.join(process.env.KWOK_WORKDIR ?? path.join(os.homedir(), ".kwok"), "cache");
+  if (fs.existsSync(cache)) fs.symlinkSync(cache, path.join(directory, "cache"));
+}
+
+/** First of `count` neighbouring ports that are free now, below those that systems hand out by themselves. */
+export async function freePorts(count: number): Promise<number> {
+  for (let base = 12_000 + 100 * Math.floor(Math.random() * 150); base + count < 32_000; base += 100) {
+    const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(base + i)));
+    if (free.every((one) => one)) return base;
+  }
+  throw new UserError(`no ${count} neighbouring ports below 32000 are free. Next: end what listens there`);
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,97 @@
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { type Environment, UserError } from "../cli/run";
+import { treeOf, endedChildrenCpu, memoryOf, type Role } from "./processes";
+
+/** What one run of a program cost, with all processes below it but the clusters' servers. */
+export interface Cost {
+  /** Wall time, seconds. */
+  seconds: number;
+  /** CPU seconds, user and system. Of all ended processes: from the kernel, exact. */
+  cpu: number;
+  /** The same by role, from samples: what a process used in its last half second is missing. */
+  cpuByRole: Partial<Record<Role, number>>;
+  /** The most memory that stood at once, bytes, from samples twice a second. */
+  memory: number;
+  /** How many processes each role had in all. */
+  processes: Partial<Record<Role, number>>;
+}
+
+/** How often processes are looked at, milliseconds. */
+const interval = 500;
+
+/** How many lines of a failed program's output are shown. */
+const lastLines = 30;
+
+const signals = ["SIGINT", "SIGTERM"] as const;
+
+/**
+ * Runs a program to its end and measures it.
+ *
+ * Its CPU time is what the kernel adds to this process's ended children, so only one may be measured at a time. kwokctl's
+ * servers outlive it and are adopted by init: they never count.
+ *
+ * @param log file that takes its output
+ * @throws UserError when it fails, and when it was interrupted, so that whoever measures can clear up
+ */
+export async function measure(
+  command: string,
+  args: string[],
+  options: { env: Environment; cwd: string; log: string },
+): Promise<Cost> {
+  const output = fs.openSync(options.log, "a");
+  const before = endedChildrenCpu();
+  const began = performance.now();
+  const sampler = new Sampler();
+  let timer: NodeJS.Timeout | undefined;
+  let forward: NodeJS.SignalsListener | undefined;
+  try {
+    const code = await new Promise<number>((resolve, reject) => {
+      const env = { ...process.env, ...options.env };
+      // A group of its own: Ctrl-C at a terminal reaches it once, from here, and it can end in order.
+      const child = spawn(command, args, { cwd: options.cwd, env, stdio: ["ignore", output, output], detached: true });
+      forward = (signal) => child.kill(signal);
+      for (const signal of signals) process.on(signal, forward);
+      const { pid } = child;
+      if (pid !== undefined) timer = setInterval(() => sampler.sample(pid), interval);
+      child.once("error", reject);
+      child.once("exit", (code) => resolve(code ?? 1));
+    });
+    const seconds = (performance.now() - began) / 1000;
+    if (code !== 0) {
+      // The log goes with the laboratory, so its end is told here.
+      const end = fs.readFileSync(options.log, "utf8").trimEnd().split("\n").slice(-lastLines).join("\n");
+      throw new UserError(`${command} ${args.join(" ")} ended with ${code}:\n${end}`);
+    }
+    return { seconds, cpu: endedChildrenCpu() - before, ...sampler.result() };
+  } finally {
+    clearInterval(timer);
+    if (forward) for (const signal of signals) process.off(signal, forward);
+    fs.closeSync(output);
+  }
+}
+
+class Sampler {
+  private readonly seen = new Map<number, { role: Role; cpu: number }>();
+  private memory = 0;
+
+  sample(root: number): void {
+    let memory = 0;
+    for (const { process: found, role } of treeOf(root)) {
+      memory += memoryOf(found.pid);
+      // A shell becomes another program by exec, so the last role counts.
+      this.seen.set(found.pid, { role, cpu: found.cpu });
+    }
+    this.memory = Math.max(this.memory, memory);
+  }
+
+  result(): Pick<Cost, "cpuByRole" | "memory" | "processes"> {
+    const cpuByRole: Cost["cpuByRole"] = {};
+    const processes: Cost["processes"] = {};
+    for (const { role, cpu } of this.seen.values()) {
+      cpuByRole[role] = (cpuByRole[role] ?? 0) + cpu;
+      processes[role] = (processes[role] ?? 0) + 1;
+    }
+    return { cpuByRole, memory: this.memory, processes };
+  }
+}

@@ -1,0 +1,121 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parseAllDocuments } from "yaml";
+import { root } from "../cli/paths";
+import { say, UserError } from "../cli/run";
+import { freePorts, type Lab } from "./lab";
+import { type Cost, measure } from "./measure";
+import { render, write } from "./render";
+import type { Results } from "./results";
+
+/** What can be measured, by the names that --only takes. Each adds its figures to the results, `rounds` times over. */
+export const measures: Record<string, (lab: Lab, rounds: number, results: Results) => Promise<void>> = {
+  preview: measurePreviews,
+  rehearsal: measureRehearsal,
+  growth: measureGrowth,
+};
+
+/** kwok takes six a cluster: plan.ts. */
+const portsPerCluster = 6;
+
+async function rehearsalConfig(clusters: string[], manifests: string): Promise<Record<string, unknown>> {
+  return {
+    "mesh:runtime": "kwok",
+    "mesh:clusters": clusters,
+    "mesh:manifests": manifests,
+    "mesh:portBase": await freePorts(clusters.length * portsPerCluster),
+  };
+}
+
+/** No-op previews of an empty program and of the rehearsal, in turn. */
+async function measurePreviews(lab: Lab, rounds: number, results: Results): Promise<void> {
+  const empty = await lab.stack("empty", {}, path.join(__dirname, "empty"));
+  const mesh = await lab.stack("previewed", await rehearsalConfig(["east", "west"], path.join(root, "manifests")));
+  for (const stack of [empty, mesh]) {
+    await stack.pulumi("up", "--yes", "--skip-preview");
+    // The first one fills caches (files, compiled TypeScript).
+    await stack.pulumi("preview");
+  }
+  for (let round = 1; round <= rounds; round++) {
+    results.add("preview, empty program", await tell(round, "preview, empty program", empty.pulumi("preview")));
+    results.add("preview, nothing to do", await tell(round, "preview, nothing to do", mesh.pulumi("preview")));
+  }
+  await mesh.pulumi("destroy", "--yes", "--skip-preview");
+}
+
+/** The rehearsal up, up again, up with a changed manifest, down; and the same objects by the shell script. */
+async function measureRehearsal(lab: Lab, rounds: number, results: Results): Promise<void> {
+  for (let round = 1; round <= rounds; round++) {
+    const manifests = path.join(lab.directory, `manifests-${round}`);
+    fs.cpSync(path.join(root, "manifests"), manifests, { recursive: true });
+    const name = `rehearsal-${round}`;
+    const stack = await lab.stack(name, await rehearsalConfig(["east", "west"], manifests));
+    const step = async (figure: string, cost: Promise<Cost>) => results.add(figure, await tell(round, figure, cost));
+
+    await step("up", stack.pulumi("up", "--yes", "--skip-preview"));
+    results.addState("rehearsal", stack.stateFile);
+    await step("up again", stack.pulumi("up", "--yes", "--skip-preview"));
+    changeManifest(manifests);
+    await step("up, a manifest changed", stack.pulumi("up", "--yes", "--skip-preview"));
+
+    const folder = path.join(lab.directory, `script-${round}`);
+    const rendered = render(await stack.export());
+    write(rendered, folder);
+    for (const cluster of Object.keys(rendered)) {
+      fs.writeFileSync(path.join(folder, cluster, "name"), `${name}-${cluster}`);
+      const made = path.join(lab.env.XDG_DATA_HOME ?? "", "linkerd-multicluster-mesh", `${name}-${cluster}`);
+      fs.copyFileSync(path.join(made, "kwok.yaml"), path.join(folder, cluster, "kwok.yaml"));
+    }
+    await step("destroy", stack.pulumi("destroy", "--yes", "--skip-preview"));
+
+    const script = (verb: "up" | "down") =>
+      measure("sh", [path.join(__dirname, "script.sh"), verb, folder], { env: lab.env, cwd: folder, log: lab.log });
+    try {
+      await step("shell script, up", script("up"));
+    } finally {
+      await step("shell script, down", script("down"));
+    }
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+/** Full meshes of 2, 4 and 8 clusters without workloads. */
+async function measureGrowth(lab: Lab, rounds: number, results: Results): Promise<void> {
+  const manifests = path.join(lab.directory, "no-manifests");
+  fs.mkdirSync(manifests);
+  for (let round = 1; round <= rounds; round++) {
+    for (const count of [2, 4, 8]) {
+      const clusters = Array.from({ length: count }, (_, i) => `c${i + 1}`);
+      const stack = await lab.stack(`mesh-of-${count}-${round}`, await rehearsalConfig(clusters, manifests));
+      for (const [figure, verb, ...flags] of [
+        [`up, ${count} clusters`, "up", "--yes", "--skip-preview"],
+        [`preview, ${count} clusters`, "preview"],
+        [`destroy, ${count} clusters`, "destroy", "--yes", "--skip-preview"],
+      ] as const) {
+        results.add(figure, await tell(round, figure, stack.pulumi(verb, ...flags)));
+        if (verb === "up") results.addState(`${count} clusters`, stack.stateFile);
+      }
+    }
+  }
+}
+
+async function tell(round: number, figure: string, measured: Promise<Cost>): Promise<Cost> {
+  const cost = await measured;
+  say(`round ${round}: ${figure}: ${cost.seconds.toFixed(1)} s, CPU ${cost.cpu.toFixed(1)} s`);
+  return cost;
+}
+
+/** Gives the pods of the first Deployment found another annotation. */
+function changeManifest(directory: string): void {
+  for (const name of fs.readdirSync(directory, { recursive: true }).map(String).sort()) {
+    if (!/\.ya?ml$/.test(name)) continue;
+    const file = path.join(directory, name);
+    const documents = parseAllDocuments(fs.readFileSync(file, "utf8"));
+    const deployment = documents.find((document) => "get" in document && document.get("kind") === "Deployment");
+    if (!deployment) continue;
+    deployment.setIn(["spec", "template", "metadata", "annotations", "bench"], "changed");
+    fs.writeFileSync(file, documents.map(String).join("---\n"));
+    return;
+  }
+  throw new UserError(`${directory} has no Deployment to change`);
+}

@@ -1,0 +1,75 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+/** What the shell script applies together, in this order, by what it is found by in a resource's URN. */
+const phases: { name: string; has: RegExp }[] = [
+  { name: "50-access", has: /\$mesh:index:RemoteAccess\$/ },
+  { name: "61-link", has: /:Link::/ },
+  { name: "60-credentials", has: /\$mesh:index:MulticlusterLink\$/ },
+  { name: "70-workloads", has: /\$kubernetes:yaml\/v2:ConfigGroup\$/ },
+  { name: "20-crds", has: /\$kubernetes:helm.sh\/v4:Chart\$.*-crds:/ },
+  { name: "30-control-plane", has: /\$kubernetes:helm.sh\/v4:Chart\$.*-control-plane:/ },
+  { name: "40-multicluster", has: /\$kubernetes:helm.sh\/v4:Chart\$.*-multicluster:/ },
+  { name: "10-namespaces", has: /./ },
+];
+
+interface Resource {
+  urn: string;
+  type: string;
+  provider?: string;
+  inputs?: Record<string, unknown>;
+}
+
+interface KubernetesObject {
+  kind?: unknown;
+  [field: string]: unknown;
+}
+
+/** Objects by cluster and phase. */
+export type Rendered = Record<string, Record<string, KubernetesObject[]>>;
+
+/**
+ * The Kubernetes objects that a stack stands for, taken from its own state, so that the shell script raises the same ones.
+ *
+ * @param state what `pulumi stack export --show-secrets` prints
+ */
+export function render(state: string): Rendered {
+  const { deployment } = JSON.parse(state) as { deployment: { resources: Resource[] } };
+  const rendered: Rendered = {};
+  for (const { urn, type, provider, inputs } of deployment.resources) {
+    // Components of the provider's (charts, groups) have inputs too, but no provider that is a cluster's.
+    const cluster = /::mesh-([^:]+)::[^:]+$/.exec(provider ?? "")?.[1];
+    if (!type.startsWith("kubernetes:") || !cluster || !inputs?.kind) continue;
+    const phase = phases.find(({ has }) => has.test(urn))?.name ?? "";
+    const object = plain(inputs) as KubernetesObject;
+    ((rendered[cluster] ??= {})[phase] ??= []).push(object);
+  }
+  for (const byPhase of Object.values(rendered)) {
+    // Server-side apply of a part of an object is what a patch is; and namespaces come before what is in them.
+    const isNamespace = ({ kind }: KubernetesObject) => (kind === "Namespace" ? 0 : 1);
+    byPhase["10-namespaces"]?.sort((a, b) => isNamespace(a) - isNamespace(b));
+  }
+  return rendered;
+}
+
+/** Writes `<directory>/<cluster>/<phase>.json`, readable by its owner only: there are keys in it. */
+export function write(rendered: Rendered, directory: string): void {
+  for (const [cluster, byPhase] of Object.entries(rendered)) {
+    fs.mkdirSync(path.join(directory, cluster), { recursive: true, mode: 0o700 });
+    for (const [phase, items] of Object.entries(byPhase)) {
+      const list = JSON.stringify({ apiVersion: "v1", kind: "List", items }, null, 1);
+      fs.writeFileSync(path.join(directory, cluster, `${phase}.json`), list, { mode: 0o600 });
+    }
+  }
+}
+
+/** Marks an encrypted value, whose plain text is JSON: https://www.pulumi.com/docs/iac/concepts/secrets */
+const signature = "4dabf18193072939515e22adb298388d";
+
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== "object" || value === null) return value;
+  const { plaintext, ...fields } = value as Record<string, unknown>;
+  if (signature in fields && typeof plaintext === "string") return plain(JSON.parse(plaintext));
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]));
+}

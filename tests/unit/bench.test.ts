@@ -1,0 +1,192 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { test } from "node:test";
+import fc from "fast-check";
+import { growthOf, parseArguments } from "../../bench/main";
+import { measure, type Cost } from "../../bench/measure";
+import { niceAbove, plot } from "../../bench/plot";
+import { parseStat, roleOf } from "../../bench/processes";
+import { render } from "../../bench/render";
+import { rowsOf, table } from "../../bench/report";
+import { Results } from "../../bench/results";
+import { spreadOf } from "../../bench/statistics";
+
+test("a median has as many rounds above as below, and does not depend on their order", () => {
+  assert.deepEqual(spreadOf([3, 1, 2]), { median: 2, least: 1, most: 3 });
+  assert.deepEqual(spreadOf([10, 1, 3, 2]), { median: 2.5, least: 1, most: 10 });
+  assert.throws(() => spreadOf([]), /nothing was measured/);
+  fc.assert(
+    fc.property(fc.array(fc.integer(), { minLength: 1 }), (values) => {
+      const { median, least, most } = spreadOf(values);
+      const above = values.filter((value) => value > median).length;
+      const below = values.filter((value) => value < median).length;
+      assert.ok(above <= values.length / 2 && below <= values.length / 2);
+      assert.deepEqual([least, most], [Math.min(...values), Math.max(...values)]);
+      assert.equal(spreadOf([...values].reverse()).median, median);
+    }),
+  );
+});
+
+test("/proc: a process's name may hold brackets and spaces", () => {
+  const stat = "42 (tmux: (1) x) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 900 900 20 0 1 0 1 1 1";
+  assert.deepEqual(parseStat(stat), { pid: 42, parent: 7, cpu: 2 });
+});
+
+test("processes are known by their command lines", () => {
+  assert.equal(roleOf(["/opt/bin/pulumi", "up"]), "engine");
+  assert.equal(roleOf(["pulumi-language-nodejs", "127.0.0.1:1"]), "language host");
+  assert.equal(roleOf(["node", "--import", "tsx", "/x/node_modules/@pulumi/pulumi/cmd/run", "index.ts"]), "program");
+  assert.equal(roleOf(["/opt/bin/pulumi-resource-kubernetes", "127.0.0.1:1"]), "provider kubernetes");
+  assert.equal(roleOf(["node", "/x/plugins/pulumi-resource-tls", "127.0.0.1:1"]), "provider tls");
+  assert.equal(roleOf(["/home/a/kwok/clusters/b/bin/kube-apiserver", "--x"]), "cluster");
+  assert.equal(roleOf(["kwokctl", "create"]), "command");
+});
+
+test("a program is measured with what it starts: CPU, memory, wall time; a failure shows the end of its output", async () => {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"));
+  const options = { env: {}, cwd: directory, log: path.join(directory, "log") };
+  // The parent only waits: what is measured must be its child's.
+  const child = "const b = Buffer.alloc(2e8, 1); const t = Date.now(); while (Date.now() - t < 1200) b.fill(2);";
+  const parent = `require("child_process").spawnSync(process.execPath, ["-e", ${JSON.stringify(child)}]);`;
+  try {
+    const cost = await measure(process.execPath, ["-e", parent], options);
+    assert.ok(cost.seconds >= 1.2);
+    assert.ok(cost.cpu >= 0.2 && cost.cpu <= cost.seconds * os.cpus().length, `CPU ${cost.cpu}`);
+    assert.ok(cost.memory > 2e8 && cost.memory < 1e9, `memory ${cost.memory}`);
+    assert.equal(cost.processes.command, 2);
+    await assert.rejects(measure("sh", ["-c", "echo why; exit 3"], options), /ended with 3:\nwhy$/);
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+});
+
+test("an interrupt ends what is measured, not who measures", async () => {
+  const options = { env: {}, cwd: os.tmpdir(), log: os.devNull };
+  const before = process.listenerCount("SIGTERM");
+  const measured = measure("sh", ["-c", "exec sleep 60"], options);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  process.emit("SIGTERM");
+  await assert.rejects(measured, /ended with/);
+  assert.equal(process.listenerCount("SIGTERM"), before);
+});
+
+const cost = (seconds: number, more: Partial<Cost> = {}): Cost => ({
+  ...{ seconds, cpu: 2, cpuByRole: { engine: 1.5, "provider kubernetes": 0.5 }, memory: 3e8 },
+  processes: { engine: 1, "provider kubernetes": 2 },
+  ...more,
+});
+
+test("the table gives medians, spreads and whether an aim was kept", () => {
+  const results = new Results();
+  results.add("preview, empty program", cost(2));
+  for (const seconds of [5, 3, 4]) results.add("preview, nothing to do", cost(seconds));
+  results.add("destroy", cost(10.5));
+  const text = table(rowsOf(results), results);
+  assert.match(
+    text,
+    /\| preview, nothing to do \| 3 \| 4\.0 \(3\.0 to 5\.0\) \| 2\.0 .*engine 1\.5, provider kubernetes 0\.5 \| 300 \| kubernetes 2 \|/,
+  );
+  assert.match(text, /\| no-op preview against an empty program's, times \| 2\.00 \| 2 \| kept \|/);
+  assert.match(text, /\| destroy, s \| 10\.50 \| 10 \| missed \|/);
+  assert.doesNotMatch(text, /shell script/);
+});
+
+test("the plot has a panel a cost and a point a number of clusters", () => {
+  const results = new Results();
+  for (const [count, seconds] of [
+    [2, 20],
+    [4, 44],
+    [8, 120],
+  ] as const) {
+    results.add(`up, ${count} clusters`, cost(seconds));
+    results.add(`destroy, ${count} clusters`, cost(1));
+    results.states.set(`${count} clusters`, { file: count * 1e6, json: 1, resources: count * 100 });
+  }
+  const growth = growthOf(rowsOf(results), results);
+  assert.deepEqual(growth[0], {
+    title: "up, seconds",
+    points: [
+      { x: 2, y: 20 },
+      { x: 4, y: 44 },
+      { x: 8, y: 120 },
+    ],
+  });
+  const svg = plot("a & b", "clusters", growth);
+  assert.ok(svg.includes("a &amp; b"));
+  assert.equal(svg.match(/<circle/g)?.length, 5 * 3);
+  // Every point lies in the picture.
+  for (const [, y] of svg.matchAll(/cy="([-\d.]+)"/g)) assert.ok(Number(y) > 0 && Number(y) < 210, `cy ${y}`);
+  assert.deepEqual(growthOf([], results), []);
+  assert.throws(() => plot("x", "y", [{ title: "none", points: [] }]), /none has no points/);
+});
+
+test("an axis ends at the least round number that is enough", () => {
+  assert.deepEqual([0, 0.3, 1, 1.1, 4, 7, 80, 120].map(niceAbove), [1, 0.3, 1, 2, 4, 8, 80, 200]);
+});
+
+test("the script's objects come from the state: by cluster and phase, namespaces first, secrets in plain", () => {
+  const west = "urn:pulumi:dev::mesh::mesh:index:KwokCluster$pulumi:providers:kubernetes::mesh-west::id";
+  const resource = (types: string, name: string, inputs: object, provider = west) => ({
+    urn: `urn:pulumi:dev::mesh::${types}::${name}`,
+    type: types.split("$").at(-1) ?? "",
+    provider,
+    inputs,
+  });
+  const secret = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", plaintext: '"a2V5"' };
+  const state = JSON.stringify({
+    deployment: {
+      resources: [
+        resource("mesh:index:Linkerd$kubernetes:core/v1:Secret", "mesh-west-issuer", {
+          kind: "Secret",
+          data: { key: secret },
+        }),
+        resource("mesh:index:Linkerd$kubernetes:core/v1:Namespace", "mesh-west", { kind: "Namespace" }),
+        resource("mesh:index:Linkerd$kubernetes:helm.sh/v4:Chart", "mesh-west-crds", { chart: "crds" }, ""),
+        resource(
+          "mesh:index:Linkerd$kubernetes:helm.sh/v4:Chart$kubernetes:x:CustomResourceDefinition",
+          "mesh-west-crds:a",
+          { kind: "CustomResourceDefinition" },
+        ),
+        resource("mesh:index:MulticlusterLink$mesh:index:RemoteAccess$kubernetes:core/v1:Secret", "mesh-east-to-west", {
+          kind: "Secret",
+        }),
+        resource("mesh:index:MulticlusterLink$kubernetes:multicluster.linkerd.io/v1alpha3:Link", "mesh-west-to-east", {
+          kind: "Link",
+        }),
+        resource("tls:index/privateKey:PrivateKey", "mesh-anchor", { algorithm: "ECDSA" }),
+      ],
+    },
+  });
+  assert.deepEqual(render(state), {
+    west: {
+      "10-namespaces": [{ kind: "Namespace" }, { kind: "Secret", data: { key: "a2V5" } }],
+      "20-crds": [{ kind: "CustomResourceDefinition" }],
+      "50-access": [{ kind: "Secret" }],
+      "61-link": [{ kind: "Link" }],
+    },
+  });
+});
+
+test("the shell script refuses an unknown verb", async () => {
+  const script = path.join(__dirname, "..", "..", "bench", "script.sh");
+  const child = spawn("sh", [script, "sideways", os.tmpdir()], { stdio: ["ignore", "ignore", "pipe"] });
+  let told = "";
+  child.stderr.on("data", (chunk: Buffer) => (told += chunk.toString()));
+  assert.equal(await new Promise((resolve) => child.once("close", resolve)), 2);
+  assert.match(told, /script.sh got sideways; allowed: up, down/);
+});
+
+test("arguments name what is wrong and what is allowed", () => {
+  assert.deepEqual(parseArguments([]).only, ["preview", "rehearsal", "growth"]);
+  assert.deepEqual(parseArguments(["--only", "growth", "--rounds", "1"]).only, ["growth"]);
+  assert.throws(
+    () => parseArguments(["--only", "everything"]),
+    /--only is everything; allowed: preview, rehearsal, growth/,
+  );
+  assert.throws(() => parseArguments(["--rounds", "0"]), /--rounds is 0; allowed: whole numbers from 1/);
+  assert.throws(() => parseArguments(["--fast"]), /--fast.*allowed: --rounds/s);
+  assert.throws(() => parseArguments(["--charts", "/nowhere"]), /--charts is \/nowhere; allowed/);
+});

@@ -1,0 +1,117 @@
+/** One operation of the engine on one resource. Times are milliseconds since the update's first event. */
+export interface Step {
+  urn: string;
+  /** Example: `create`, `same`, `update`, `delete`, `delete-replaced` */
+  op: string;
+  /** False for components, which are only recorded. */
+  custom: boolean;
+  parent: string;
+  /** URN of the provider, "" for components and providers. */
+  provider: string;
+  start: number;
+  /** Absent when the update ended before the operation did. */
+  end?: number;
+  failed: boolean;
+}
+
+/** One update as the engine told it. */
+export interface Update {
+  steps: Step[];
+  /** Milliseconds from the first event to the last. */
+  duration: number;
+  result: "succeeded" | "failed" | "interrupted";
+  /** How many resources each operation did. Example: `{ create: 230 }` */
+  changes: Record<string, number>;
+}
+
+interface State {
+  custom?: boolean;
+  parent?: string;
+}
+
+interface Metadata {
+  op: string;
+  urn: string;
+  provider?: string;
+  old?: State | null;
+  new?: State | null;
+}
+
+/** The events that tell when something began or ended: https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/apitype#EngineEvent */
+interface EngineEvent {
+  /** Milliseconds since 1970, put in by cli/eventLog.ts; the engine's own is in seconds. */
+  received?: number;
+  timestamp: number;
+  resourcePreEvent?: { metadata: Metadata };
+  resOutputsEvent?: { metadata: Metadata };
+  resOpFailedEvent?: { metadata: Metadata };
+  summaryEvent?: { result?: string; resourceChanges?: Record<string, number> };
+}
+
+/**
+ * Reads an event log: one engine event a line, in the order they came.
+ *
+ * @throws Error when it holds no event
+ */
+export function readUpdate(log: string): Update {
+  // A writer that was killed may leave half a line at the end.
+  const lines = log.split("\n").slice(0, -1);
+  const events = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as EngineEvent);
+  const time = (event: EngineEvent) => event.received ?? event.timestamp * 1000;
+  const [first, last] = [events[0], events.at(-1)];
+  if (!first || !last) throw new Error("the event log holds no event");
+  const began = time(first);
+
+  const steps: Step[] = [];
+  const open = new Map<string, Step>();
+  for (const event of events) {
+    const pre = event.resourcePreEvent?.metadata;
+    if (pre) {
+      const step = newStep(pre, time(event) - began);
+      steps.push(step);
+      open.set(key(pre), step);
+    }
+    const ended = event.resOutputsEvent?.metadata ?? event.resOpFailedEvent?.metadata;
+    const step = ended && open.get(key(ended));
+    if (step) {
+      step.end = time(event) - began;
+      step.failed = event.resOpFailedEvent !== undefined;
+      open.delete(key(ended));
+    }
+  }
+  const summary = events
+    .map((event) => event.summaryEvent)
+    .filter((one) => one !== undefined)
+    .at(-1);
+  return {
+    steps,
+    duration: time(last) - began,
+    result: !summary ? "interrupted" : summary.result === "failed" ? "failed" : "succeeded",
+    changes: summary?.resourceChanges ?? countOf(steps),
+  };
+}
+
+function newStep({ op, urn, provider, ...states }: Metadata, start: number): Step {
+  const state = states.new ?? states.old;
+  return {
+    urn,
+    op,
+    custom: state?.custom ?? false,
+    parent: state?.parent ?? "",
+    // `<urn>::<id>`, and a URN has three `::` in it.
+    provider: (provider ?? "").split("::").slice(0, 4).join("::"),
+    start,
+    failed: false,
+  };
+}
+
+/** A replacement has several steps of one URN. */
+function key({ urn, op }: Metadata): string {
+  return `${op} ${urn}`;
+}
+
+function countOf(steps: Step[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { op, end } of steps) if (end !== undefined) counts[op] = (counts[op] ?? 0) + 1;
+  return counts;
+}

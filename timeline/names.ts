@@ -1,0 +1,61 @@
+import type { Step, Update } from "./events";
+
+/** A resource's place in words. */
+export interface Place {
+  /** Name of the cluster it belongs to; "mesh" for what belongs to none. */
+  group: string;
+  /** The component it is in. Example: `Linkerd east`, `Chart east-control-plane` */
+  stage: string;
+  /** Example: `Deployment linkerd/linkerd-destination` */
+  label: string;
+}
+
+/** Names of the program's root component, which all others begin with: index.ts. */
+const root = "mesh";
+
+/** Finds each step's place from the URNs and parents of the update's steps alone. */
+export function placesOf({ steps }: Update): (step: Step) => Place {
+  const byUrn = new Map(steps.map((step) => [step.urn, step]));
+  const clusters = clusterNames(steps);
+  return (step) => {
+    const { type, name } = split(step.urn);
+    const parent = byUrn.get(step.parent);
+    const component = step.custom ? parent : step;
+    const [kind, own] = [lastWord(type), short(name)];
+    const stage = component ? `${lastWord(split(component.urn).type)} ${short(split(component.urn).name)}` : kind;
+    return { group: groupOf(step, clusters), stage, label: `${kind} ${own.split(":").at(-1) ?? own}` };
+  };
+}
+
+/** The cluster's provider is named after it; what has none (commands, certificates) begins with its name. */
+function groupOf(step: Step, clusters: string[]): string {
+  const provider = split(step.provider);
+  const name = short(provider.type.endsWith("pulumi:providers:kubernetes") ? provider.name : split(step.urn).name);
+  const matches = clusters.filter((cluster) => new RegExp(`^${cluster}($|[-:])`).test(name));
+  return matches.sort((a, b) => b.length - a.length)[0] ?? root;
+}
+
+/** Longest names first would hide `east` behind `east-2`; groupOf picks the longest that fits. */
+function clusterNames(steps: Step[]): string[] {
+  const providers = steps.filter(({ urn }) => split(urn).type.endsWith("pulumi:providers:kubernetes"));
+  const components = steps.filter(({ urn }) => /Cluster$/.test(split(urn).type));
+  const used = steps.map(({ provider }) => provider).filter((urn) => urn.includes("pulumi:providers:kubernetes"));
+  const urns = [...providers.map(({ urn }) => urn), ...components.map(({ urn }) => urn), ...used];
+  // The providers that the engine makes by itself belong to no cluster.
+  const names = urns.map((urn) => short(split(urn).name)).filter((name) => !/^default(_|$)/.test(name));
+  return [...new Set(names)].sort();
+}
+
+/** `urn:pulumi:<stack>::<project>::<types of the parents and its own, $ between>::<name>` */
+function split(urn: string): { type: string; name: string } {
+  const [, , type = "", ...name] = urn.split("::");
+  return { type: type.split("$").at(-1) ?? "", name: name.join("::") };
+}
+
+function lastWord(type: string): string {
+  return type.split(":").at(-1) ?? type;
+}
+
+function short(name: string): string {
+  return name.startsWith(`${root}-`) ? name.slice(root.length + 1) : name;
+}
