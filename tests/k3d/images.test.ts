@@ -3,17 +3,13 @@
  * What the images stand in for, and leave unproved, is told in registry-only/k3d-images.
  */
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import { parse } from "yaml";
 import { buildImages, type Images } from "../../registry-only/k3d-images/build";
 import { type Engine, startEngine } from "./engine";
-
-const execute = promisify(execFile);
+import { eventually, processes, run } from "./machine";
 
 const NAME = "images-test";
 const NETWORK = "images-test";
@@ -29,31 +25,30 @@ interface Kubeconfig {
 let directory: string;
 let engine: Engine;
 let images: Images;
-let env: NodeJS.ProcessEnv;
 
 before(async () => {
   // Not the default temporary directory: the engine's socket wants a short path.
   directory = await mkdtemp("/tmp/k3d-");
   engine = await startEngine(join(directory, "engine"));
   images = await buildImages({ dockerHost: engine.env.DOCKER_HOST });
-  env = {
-    ...process.env,
-    ...engine.env,
+  // For everything started from here on: docker, k3d, kubectl.
+  Object.assign(process.env, engine.env, {
     KUBECONFIG: join(directory, "kubeconfig"),
     TMPDIR: directory, // k3d leaves a copy of each node's hosts file there
     K3D_IMAGE_LOADBALANCER: images.proxy,
     K3D_IMAGE_TOOLS: images.tools,
-  };
+  });
   await run("docker", "network", "create", NETWORK);
 });
 
 after(async () => {
-  if (env !== undefined) {
+  if (images !== undefined) {
     await run("k3d", "cluster", "delete", NAME);
     await run("docker", "network", "rm", NETWORK);
   }
   await engine?.stop();
-  assert.deepEqual(await processesUnder(directory), [], "no process of the engine is left");
+  const left = (await processes()).filter(({ command }) => command.includes(directory));
+  assert.deepEqual(left, [], "no process of the engine is left");
   await rm(directory, { recursive: true, force: true });
 });
 
@@ -137,8 +132,7 @@ test("k3d imports a local image into the node", async () => {
 test("a stop drains the node, and a start brings the same cluster back under its name", async () => {
   const before = await kubectl("get", "namespace/kube-system", "--output=jsonpath={.metadata.uid}");
   await run("k3d", "cluster", "stop", NAME);
-  const log = await execute("docker", ["logs", `k3d-${NAME}-server-0`], { env });
-  assert.match(log.stdout, new RegExp(`node/k3d-${NAME}-server-0 drained`));
+  assert.match(await run("docker", "logs", `k3d-${NAME}-server-0`), new RegExp(`node/k3d-${NAME}-server-0 drained`));
   await run("k3d", "cluster", "start", NAME);
   await eventually(() => fromNetwork(`${API_SERVER}/version`));
   assert.equal(await kubectl("get", "namespace/kube-system", "--output=jsonpath={.metadata.uid}"), before);
@@ -146,10 +140,10 @@ test("a stop drains the node, and a start brings the same cluster back under its
 });
 
 test("the stand-in refuses a flag that k3s does not know", async () => {
-  const server = await execute("docker", ["run", "--rm", images.k3s, "server", "--no-such-flag"], { env }).catch(
-    (error: { stderr: string }) => error,
+  const server = await run("docker", "run", "--rm", images.k3s, "server", "--no-such-flag").catch(
+    (error: { stderr: string }) => error.stderr,
   );
-  assert.match(server.stderr, /flag provided but not defined: -no-such-flag/);
+  assert.match(server, /flag provided but not defined: -no-such-flag/);
 });
 
 test("the name and its certificate survive a restart of the engine", async () => {
@@ -220,31 +214,3 @@ async function inspect(container: string): Promise<{ running: boolean; address: 
 }
 
 const kubectl = (...args: string[]): Promise<string> => run("kubectl", ...args);
-
-async function run(command: string, ...args: string[]): Promise<string> {
-  const { stdout } = await execute(command, args, { env: env ?? process.env });
-  return stdout;
-}
-
-/** Command lines of the processes, but ours, that name the directory. */
-async function processesUnder(path: string): Promise<string[]> {
-  const commands = await Promise.all(
-    (await readdir("/proc"))
-      .filter((entry) => /^\d+$/.test(entry))
-      // A process can end while it is looked at.
-      .map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "")),
-  );
-  return commands.filter((command) => command.includes(path));
-}
-
-/** Until the API server has set up who may read /version, it answers 403. */
-async function eventually<T>(attempt: () => Promise<T>): Promise<T> {
-  for (let left = 60; ; left--) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (left === 0) throw error;
-      await sleep(500);
-    }
-  }
-}

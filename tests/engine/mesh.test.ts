@@ -1,0 +1,399 @@
+/**
+ * The program on the real engine, the real kubernetes provider and real API servers (kwok): raised, changed, and taken
+ * down again. The charts are stand-ins, so nothing is said here of Linkerd itself: see registry-only/charts.
+ *
+ * One stack for all, since raising it takes most of the time: the tests build on one another, in this order.
+ */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { after, before, test } from "node:test";
+import { Api } from "../lib/api";
+import { type Outcome, type StateResource, type Step, TestStack } from "../lib/stack";
+
+interface Outputs {
+  runtime: string;
+  clusters: Record<string, { context: string; domain: string; gateway: string; apiServer: string }>;
+  links: { source: string; target: string }[];
+  mirrors: Record<string, string[]>;
+  curl: string[];
+  kubeconfigs: Record<string, string>;
+}
+
+let stack: TestStack;
+let up: Outcome;
+/** Every host port that the stack's clusters have had. */
+const ports: number[] = [];
+const cluster: Record<string, Api> = {};
+
+before(async () => {
+  stack = await TestStack.create({ "mesh:runtime": "kwok" });
+});
+after(async () => {
+  await stack.end();
+});
+
+/** Ends the test with what the engine said, where it failed. */
+function succeeded(outcome: Outcome): Outcome {
+  assert.ok(outcome.ok, outcome.output);
+  return outcome;
+}
+
+/** Learns the addresses of the clusters that stand now. */
+async function look(): Promise<Outputs> {
+  const outputs = await stack.outputs<Outputs>({ showSecrets: true });
+  const base = Number(new URL(outputs.clusters.east?.apiServer ?? "").port);
+  ports.push(...Array.from({ length: 12 }, (_, i) => base + i));
+  for (const [name, kubeconfig] of Object.entries(outputs.kubeconfigs)) cluster[name] = new Api(kubeconfig);
+  return outputs;
+}
+
+function api(name: "east" | "west"): Api {
+  const found = cluster[name];
+  assert.ok(found, `cluster ${name} is not known`);
+  return found;
+}
+
+test("bad settings are refused all at once, before anything is created", async () => {
+  const bad = {
+    "mesh:clusters": ["east", "west", "West", "east"],
+    "mesh:links": [{ source: "east", target: "north" }],
+    "mesh:portBase": 80,
+  };
+  stack.configure(bad);
+  stack.editManifest("east/curl.yaml", (text) => `${text}kind: Deployment\n`);
+  const refused = await stack.up();
+  stack.configure({ "mesh:clusters": undefined, "mesh:links": undefined, "mesh:portBase": undefined });
+  stack.editManifest("east/curl.yaml", (text) => text.replace(/kind: Deployment\n$/, ""));
+
+  assert.equal(refused.ok, false);
+  assert.match(refused.output, /nothing was created, because:/);
+  for (const problem of [/clusters\[2\] is "West"/, /clusters\[3\] is "east"/, /links\[0\] is /, /portBase is 80/]) {
+    assert.match(refused.output, problem);
+  }
+  assert.match(refused.output, /manifests is "manifests"; east\/curl\.yaml:19: .+ Next: edit that line/);
+  assert.doesNotMatch(refused.output, /^ +at .*\(/m, "a stack trace");
+  const made = (await stack.export()).filter(({ type }) => type !== "pulumi:pulumi:Stack");
+  assert.deepEqual(made, []);
+  assert.deepEqual(await stack.leftovers([]), []);
+});
+
+test("one up raises the mesh from nothing", async () => {
+  up = succeeded(await stack.up());
+  // The stack itself stands from the refused try on.
+  assert.deepEqual(Object.keys(up.summary).sort(), ["create", "same"]);
+  const outputs = await look();
+  const context = (name: string) => `kwok-${stack.name}-${name}`;
+  assert.equal(outputs.runtime, "kwok");
+  assert.deepEqual(
+    Object.entries(outputs.clusters).map(([name, one]) => [name, one.context, one.domain]),
+    ["east", "west"].map((name) => [name, context(name), `${name}.cluster.local`]),
+  );
+  assert.deepEqual(outputs.mirrors["east->west"]?.slice(-4), [
+    "nginx-svc-west",
+    ...[0, 1, 2].map((i) => `nginx-set-${i}-west`),
+  ]);
+  assert.deepEqual(stack.contexts().sort(), [context("east"), context("west")]);
+
+  const [link, nginx, curl] = await Promise.all([
+    api("east").get("/apis/multicluster.linkerd.io/v1alpha3/namespaces/linkerd-multicluster/links/west"),
+    api("west").get<{ status: { readyReplicas: number } }>("/apis/apps/v1/namespaces/default/statefulsets/nginx-set"),
+    api("east").get<{ status: { readyReplicas: number } }>("/apis/apps/v1/namespaces/default/deployments/curl"),
+  ]);
+  assert.equal(link.body.spec?.targetClusterDomain, "west.cluster.local");
+  assert.deepEqual([nginx.body.status.readyReplicas, curl.body.status.readyReplicas], [3, 1]);
+});
+
+test("the kubeconfigs on this machine are for their owner only", () => {
+  const data = path.join(stack.home.directory, ".local/share/linkerd-multicluster-mesh");
+  for (const file of [
+    path.join(stack.home.directory, ".kube/config"),
+    ...["east", "west"].map((name) => path.join(data, `${stack.name}-${name}`, "kubeconfig")),
+  ]) {
+    assert.equal(fs.statSync(file).mode & 0o777, 0o600, file);
+  }
+});
+
+test("a remote account reads what mirroring needs, and no Secret", async () => {
+  const review = (resource: string, verb: string) =>
+    api("west").ask<{ status: { allowed: boolean } }>("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SubjectAccessReview",
+      spec: {
+        user: "system:serviceaccount:linkerd-multicluster:linkerd-service-mirror-east",
+        resourceAttributes: { namespace: "default", resource, verb },
+      },
+    });
+  const allowed = async (resource: string, verb: string) => (await review(resource, verb)).body.status.allowed;
+  assert.deepEqual(await Promise.all([allowed("services", "watch"), allowed("endpoints", "list")]), [true, true]);
+  assert.deepEqual(
+    await Promise.all([allowed("secrets", "list"), allowed("services", "delete"), allowed("pods", "create")]),
+    [false, false, false],
+  );
+});
+
+test("up again changes nothing", async () => {
+  const again = succeeded(await stack.up());
+  assert.deepEqual(again.changes, []);
+  assert.deepEqual(Object.keys(again.summary), ["same"]);
+});
+
+/** The end of a URN: type and name. */
+const short = (urn: string) => `${urn.split("::")[2]?.split("$").at(-1)} ${urn.split("::").at(-1)}`;
+
+class State {
+  private readonly byUrn: Map<string, StateResource>;
+
+  constructor(readonly resources: StateResource[]) {
+    this.byUrn = new Map(resources.map((resource) => [resource.urn, resource]));
+  }
+
+  /** What stands in a cluster, by the provider that it was made with: `mesh-east` or `mesh-west`. */
+  inClusters(): { resource: StateResource; clusterName: string }[] {
+    return this.resources.flatMap((resource) => {
+      const provider = /::pulumi:providers:kubernetes::(mesh-\w+)::/.exec(
+        (resource.provider ?? "").replace(/\S*\$/, "::"),
+      );
+      return provider?.[1] ? [{ resource, clusterName: provider[1] }] : [];
+    });
+  }
+
+  get(name: string): StateResource {
+    const found = this.resources.filter(({ urn }) => short(urn) === name);
+    assert.equal(found.length, 1, `${name} stands ${found.length} times in the state`);
+    return found[0] as StateResource;
+  }
+
+  /** Parents, nearest first. */
+  ancestors({ parent }: StateResource): string[] {
+    const found = parent === undefined ? undefined : this.byUrn.get(parent);
+    return found ? [short(found.urn), ...this.ancestors(found)] : [];
+  }
+
+  /** Whatever must be there before a resource is made. */
+  needs(resource: StateResource, known = new Set<string>()): Set<string> {
+    for (const urn of resource.dependencies ?? []) {
+      const dependency = this.byUrn.get(urn);
+      if (!dependency || known.has(short(urn))) continue;
+      known.add(short(urn));
+      this.needs(dependency, known);
+    }
+    return known;
+  }
+}
+
+test("state: whatever lives in a cluster goes with it, and hangs under the mesh", async () => {
+  const state = new State(await stack.export());
+  const inClusters = state.inClusters();
+  assert.ok(inClusters.length > 100, `${inClusters.length} objects in clusters`);
+  for (const { resource, clusterName } of inClusters) {
+    const lifeline = state.resources.find(({ urn }) => urn === resource.deletedWith);
+    assert.ok(lifeline, `${short(resource.urn)} outlives its cluster`);
+    assert.equal(lifeline.type, "command:local:Command");
+    assert.equal(state.ancestors(lifeline)[0], `mesh:index:KwokCluster ${clusterName}`);
+  }
+  for (const resource of state.resources) {
+    if (/^pulumi:(pulumi:Stack|providers:(?!kubernetes))/.test(resource.type)) continue;
+    const chain = [short(resource.urn), ...state.ancestors(resource)];
+    assert.ok(chain.includes("mesh:index:Mesh mesh"), `${chain.join(" in ")} is not of the mesh`);
+  }
+});
+
+test("state: everything waits for what it needs", async () => {
+  const state = new State(await stack.export());
+  const before = (later: string, ...earlier: string[]) => {
+    const needs = state.needs(state.get(later));
+    for (const name of earlier) assert.ok(needs.has(name), `${later} does not wait for ${name}`);
+  };
+  const chart = (name: string) => `kubernetes:helm.sh/v4:Chart ${name}`;
+  before(chart("mesh-east-control-plane"), chart("mesh-east-crds"), "kubernetes:core/v1:Namespace mesh-east");
+  before(chart("mesh-east-multicluster"), chart("mesh-east-control-plane"));
+  before("kubernetes:yaml/v2:ConfigGroup mesh-west-workloads", chart("mesh-west-control-plane"));
+  before(
+    "kubernetes:core/v1:Secret mesh-east-to-west",
+    "kubernetes:core/v1:ServiceAccount mesh-east-to-west",
+    "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding mesh-east-to-west",
+  );
+  before(
+    "kubernetes:multicluster.linkerd.io/v1alpha3:Link mesh-east-to-west",
+    "kubernetes:core/v1:Secret mesh-east-to-west-mirror",
+    "kubernetes:core/v1:Secret mesh-east-to-west-destination",
+    "kubernetes:core/v1:Secret mesh-east-to-west",
+    "command:local:Command mesh-east-to-west-mirror-cleanup",
+    chart("mesh-east-multicluster"),
+  );
+});
+
+test("state: nothing but a link waits for the other cluster", async () => {
+  const state = new State(await stack.export());
+  for (const { resource, clusterName } of state.inClusters()) {
+    if (state.ancestors(resource).some((parent) => parent.startsWith("mesh:index:MulticlusterLink"))) continue;
+    const other = clusterName === "mesh-east" ? "mesh-west" : "mesh-east";
+    const foreign = [...state.needs(resource)].filter((name) => name.split(" ")[1]?.startsWith(other));
+    assert.deepEqual(foreign, [], `${short(resource.urn)} waits for ${other}`);
+  }
+});
+
+/** Keys, tokens and kubeconfigs that can be read in a text, as they are or in base64. */
+function readable(text: string): string[] {
+  const shapes = /PRIVATE KEY-----|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.|client-key-data|current-context/g;
+  const decoded = (text.match(/[A-Za-z0-9+/]{64,}={0,2}/g) ?? []).map((run) =>
+    Buffer.from(run, "base64").toString("latin1"),
+  );
+  return [text, ...decoded].flatMap((one) => one.match(shapes) ?? []);
+}
+
+test("no key, token or kubeconfig can be read in the state, the outputs, or what the engine says", async () => {
+  assert.deepEqual(readable(await stack.exportText()), []);
+  assert.deepEqual(readable(JSON.stringify(await stack.outputs())), []);
+  assert.deepEqual(readable(up.output), []);
+  assert.deepEqual(readable(up.log), []);
+  // And the search finds what is there.
+  const opened = readable(await stack.exportText({ showSecrets: true }));
+  assert.deepEqual([...new Set(opened.map((found) => found.slice(0, 3)))].sort(), ["PRI", "cli", "cur", "eyJ"]);
+});
+
+test("CustomResourceDefinitions stand in the state without their descriptions", async () => {
+  const definitions = (await stack.export()).filter(({ type }) => type.endsWith(":CustomResourceDefinition"));
+  assert.ok(definitions.length >= 2 * 6, `${definitions.length} definitions`);
+  for (const { urn, inputs } of definitions) {
+    assert.doesNotMatch(JSON.stringify(inputs), /"description":"/, short(urn));
+  }
+});
+
+test("a preview of a changed manifest shows exactly its diff", async () => {
+  stack.editManifest("west/nginx-statefulset.yaml", (text) => text.replace("replicas: 3", "replicas: 5"));
+  const { changes } = succeeded(await stack.preview());
+  assert.deepEqual(
+    changes.map(({ op, type, name, diff }) => ({ op, type, name: name.split(":").at(-1), diff })),
+    [{ op: "update", type: "kubernetes:apps/v1:StatefulSet", name: "default/nginx-set", diff: ["spec.replicas"] }],
+  );
+});
+
+test("changed replicas are updated in place, and the outputs tell of the new mirrors", async () => {
+  const statefulSet = "/apis/apps/v1/namespaces/default/statefulsets/nginx-set";
+  const old = await api("west").get(statefulSet);
+  const { changes } = succeeded(await stack.up());
+  assert.deepEqual(
+    changes.map(({ op, type }) => [op, type]),
+    [["update", "kubernetes:apps/v1:StatefulSet"]],
+  );
+  const now = await api("west").get<{ metadata: { uid: string }; status: { readyReplicas: number } }>(statefulSet);
+  assert.equal(now.body.metadata.uid, old.body.metadata.uid);
+  assert.equal(now.body.status.readyReplicas, 5);
+  const { mirrors } = await stack.outputs<Outputs>();
+  assert.ok(mirrors["east->west"]?.includes("nginx-set-4-west"));
+});
+
+const services = "/api/v1/namespaces/default/services";
+const mirror = (name: string, link: string, mirrored = "true") => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: {
+    name,
+    labels: { "mirror.linkerd.io/mirrored-service": mirrored, "mirror.linkerd.io/cluster-name": link },
+  },
+  spec: { ports: [{ port: 80 }] },
+});
+
+test("a link that is removed takes its objects and its leftover mirrors with it, and nothing else", async () => {
+  // No mirror runs here: what it would have left is put there by hand, beside what is not the link's.
+  await api("west").create(services, mirror("web-east", "east"));
+  await api("west").create(services, mirror("web-north", "north"));
+  await api("west").create(services, mirror("not-mirrored", "east", "false"));
+  await api("east").create(services, mirror("nginx-svc-west", "west"));
+  stack.configure({ "mesh:links": [{ source: "east", target: "west" }] });
+  const { changes } = succeeded(await stack.up());
+
+  // Its own component, and what the source's chart renders for its controller.
+  const ofTheLink = ({ name }: Step) => /^mesh-west-to-east(-|$)|^mesh-west-multicluster:.*-east$/.test(name);
+  const deleted = changes.filter(({ op }) => op === "delete");
+  assert.deepEqual(
+    deleted.filter((step) => !ofTheLink(step)).map(({ urn }) => short(urn)),
+    [],
+  );
+  assert.deepEqual(
+    changes.filter(({ op }) => op !== "delete").map(({ op, urn }) => `${op} ${short(urn)}`),
+    [],
+  );
+  const names = deleted.map(({ urn }) => short(urn));
+  for (const object of ["Secret", "ServiceAccount", "Command", "Link", "Deployment"]) {
+    assert.ok(
+      names.some((name) => name.split(" ")[0]?.endsWith(`:${object}`)),
+      `no ${object} among ${names.join(", ")}`,
+    );
+  }
+
+  const serviceNames = async (name: "east" | "west") =>
+    (await api(name).list(services)).map(({ metadata }) => metadata.name);
+  const inWest = await serviceNames("west");
+  assert.ok(!inWest.includes("web-east"), "the link's mirror was left behind");
+  assert.ok(inWest.includes("web-north") && inWest.includes("not-mirrored") && inWest.includes("nginx-svc"));
+  assert.ok((await serviceNames("east")).includes("nginx-svc-west"), "a mirror of the other link was removed");
+
+  const links = "/apis/multicluster.linkerd.io/v1alpha3/namespaces/linkerd-multicluster/links";
+  const linkNames = async (name: "east" | "west") => (await api(name).list(links)).map(({ metadata }) => metadata.name);
+  assert.deepEqual([await linkNames("east"), await linkNames("west")], [["west"], []]);
+  const account = (source: string) =>
+    `/api/v1/namespaces/linkerd-multicluster/serviceaccounts/linkerd-service-mirror-${source}`;
+  assert.equal((await api("east").get(account("west"))).status, 404);
+  assert.equal((await api("west").get(account("east"))).status, 200);
+});
+
+test("another checkout's stack of the same name is refused, and names the owner", async () => {
+  const other = await TestStack.create({ "mesh:runtime": "kwok" }, stack);
+  try {
+    const refused = await other.up();
+    assert.equal(refused.ok, false);
+    assert.match(
+      refused.output,
+      new RegExp(`kwok cluster ${stack.name}-east belongs to stack ${stack.name} of ${stack.checkout}`),
+    );
+    assert.match(
+      refused.output,
+      new RegExp(`this is stack ${stack.name} of ${other.checkout}; it is left alone\\. Next: `),
+    );
+    assert.deepEqual(
+      (await other.export()).filter(({ type }) => type !== "pulumi:pulumi:Stack"),
+      [],
+    );
+  } finally {
+    await other.end();
+  }
+  assert.equal(stack.contexts().length, 2);
+  assert.equal((await api("east").get("/api/v1/namespaces/linkerd")).status, 200);
+});
+
+test("other ports and another domain replace the clusters, and everything in them stands again", async () => {
+  const old = [...ports];
+  const portBase = Math.max(...old) + 1;
+  stack.configure({ "mesh:portBase": portBase, "mesh:orgDomain": "example.org" });
+  succeeded(await stack.up());
+  const outputs = await look();
+  assert.deepEqual(
+    Object.values(outputs.clusters).map(({ apiServer }) => apiServer),
+    [`https://127.0.0.1:${portBase}`, `https://127.0.0.1:${portBase + 6}`],
+  );
+  const link = await api("east").get(
+    "/apis/multicluster.linkerd.io/v1alpha3/namespaces/linkerd-multicluster/links/west",
+  );
+  assert.equal(link.body.spec?.targetClusterDomain, "west.example.org");
+  const nginx = await api("west").get<{ status: { readyReplicas: number } }>(
+    "/apis/apps/v1/namespaces/default/statefulsets/nginx-set",
+  );
+  assert.equal(nginx.body.status.readyReplicas, 5);
+  const left = await stack.leftovers(old);
+  assert.deepEqual(
+    left.filter((one) => one.startsWith("port")),
+    [],
+  );
+  assert.equal(stack.contexts().length, 2);
+  assert.deepEqual(succeeded(await stack.preview()).changes, []);
+});
+
+test("destroy leaves no process, port, file or context", async () => {
+  assert.notDeepEqual(await stack.leftovers(ports), []);
+  succeeded(await stack.destroy());
+  assert.deepEqual(await stack.export(), []);
+  assert.deepEqual(await stack.leftovers(ports), []);
+});

@@ -1,0 +1,284 @@
+/**
+ * The whole graph on real k3d clusters and a real Docker engine, as stack `dev` in a home of its own, told in order from
+ * nothing to nothing. Node images and charts are stand-ins: registry-only/ tells what they leave unproved.
+ */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { chmod, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { parse } from "yaml";
+import { buildImages, type Images } from "../../registry-only/k3d-images/build";
+import { createHome, type Home, type Outcome, TestStack } from "../lib/stack";
+import { type Engine, startEngine } from "./engine";
+import { eventually, processes, run } from "./machine";
+
+const clusters = ["east", "west"];
+const network = "multicluster-example";
+const imported = "mesh-test.local/imported:1";
+/** The seed's host ports, which are those of stack dev. */
+const ports = [6440, 6441];
+
+let directory: string;
+let engine: Engine;
+let images: Images;
+let home: Home;
+let stack: TestStack;
+
+before(async () => {
+  // Not the default temporary directory: the engine's socket wants a short path.
+  directory = await mkdtemp("/tmp/k3d-");
+  engine = await startEngine(join(directory, "engine"));
+  images = await buildImages({ dockerHost: engine.env.DOCKER_HOST });
+  // For everything started from here on: docker, k3d, kubectl, pulumi.
+  Object.assign(process.env, engine.env, {
+    TMPDIR: directory, // k3d leaves a copy of each node's hosts file there
+    K3D_IMAGE_LOADBALANCER: images.proxy,
+    K3D_IMAGE_TOOLS: images.tools,
+  });
+  for (const cluster of clusters) {
+    assert.equal(await containers(cluster), "", `cluster ${cluster} is this test's as well. Next: npm stop -- dev`);
+  }
+  await run("docker", "tag", images.curl, imported);
+  home = createHome();
+  stack = await TestStack.create(
+    {
+      "mesh:runtime": "k3d",
+      // Simulated pods answer no webhook.
+      "mesh:webhookFailurePolicy": "Ignore",
+      "mesh:nodeImage": images.k3s,
+      "mesh:images": [imported],
+      "mesh:registryMirror": "https://registry.example.com/mirror",
+    },
+    { name: "dev", home },
+  );
+});
+
+after(async () => {
+  try {
+    await stack?.end();
+    if (images !== undefined) await run("docker", "rmi", imported);
+  } finally {
+    await engine?.stop();
+    home?.remove();
+    await rm(directory, { recursive: true, force: true });
+  }
+});
+
+test("Docker missing, stopped or forbidden is told in one sentence", async () => {
+  const open = await mkdtemp("/tmp/docker-problem-");
+  await chmod(open, 0o777);
+  const question =
+    'require("./components/clusters/lifecycle/k3d").dockerProblem().then((problem) => console.log(problem))';
+  const dockerProblem = async (env: Record<string, string>): Promise<string> => {
+    // Nobody, where root would be let in everywhere.
+    const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
+    const options = {
+      ...user,
+      cwd: join(__dirname, "../.."),
+      env: { ...process.env, HOME: open, TMPDIR: open, TSX_DISABLE_CACHE: "1", ...env },
+    };
+    return (await promisify(execFile)(process.execPath, ["--import", "tsx", "-e", question], options)).stdout;
+  };
+  const socket = join(open, "forbidden.sock");
+  const server = createServer().listen(socket);
+  try {
+    await chmod(socket, 0o000);
+    const [missing, stopped, forbidden] = await Promise.all([
+      dockerProblem({ PATH: open }),
+      dockerProblem({ DOCKER_HOST: `unix://${open}/nobody.sock` }),
+      dockerProblem({ DOCKER_HOST: `unix://${socket}` }),
+    ]);
+    assert.equal(missing, "runtime is k3d, but docker is not installed. Next: install Docker\n");
+    assert.equal(stopped, "runtime is k3d, but no Docker engine answers. Next: start Docker, or docker context ls\n");
+    assert.match(forbidden, /^runtime is k3d, but you may not use Docker's socket\. Next: .*\n$/);
+  } finally {
+    server.close();
+    await rm(open, { recursive: true, force: true });
+  }
+});
+
+test("a cluster and a network that are someone else's are refused by name, and left alone", async () => {
+  await run("docker", "network", "create", network);
+  const flags = ["--image", images.k3s, "--network", network, "--no-lb", "--timeout", "180s"];
+  await run("k3d", "cluster", "create", "east", ...flags, "--kubeconfig-update-default=false");
+  try {
+    const before = await containers("east");
+    const { ok, output } = await stack.up();
+    assert.equal(ok, false);
+    assert.match(
+      output,
+      /k3d cluster east belongs to someone else .* it is left alone\. Next: .*k3d cluster delete east/,
+    );
+    assert.match(output, /Docker network multicluster-example belongs to someone else .* it is left alone/);
+    assert.deepEqual(
+      (await stack.export()).map(({ type }) => type),
+      ["pulumi:pulumi:Stack"],
+    );
+    assert.equal(await containers("east"), before);
+    assert.equal(await containers("west"), "");
+  } finally {
+    await run("k3d", "cluster", "delete", "east");
+    await run("docker", "network", "rm", network);
+  }
+});
+
+test("up makes both clusters side by side, and the mesh on them", async () => {
+  succeeded(await stack.up());
+  assert.deepEqual(stack.contexts().sort(), ["k3d-east", "k3d-west"]);
+  for (const cluster of clusters) {
+    const nodes = await kubectl(cluster, "get", "nodes", "--output=name");
+    assert.equal(nodes, `node/k3d-${cluster}-server-0\n`);
+    assert.match(await kubectl(cluster, "get", "link", "--all-namespaces", "--output=name"), /^link\.multicluster/);
+  }
+  const [servers, proxies] = await Promise.all([startTimes("server-0"), startTimes("serverlb")]);
+  // k3d starts the proxy last, when the node is up.
+  assert.ok(Math.max(...servers) < Math.min(...proxies), "each cluster was begun before the other was done");
+});
+
+test("the settings of images arrive in every node", async () => {
+  for (const cluster of clusters) {
+    const node = `k3d-${cluster}-server-0`;
+    assert.equal(await run("docker", "inspect", node, "--format", "{{.Config.Image}}"), `${images.k3s}\n`);
+    assert.equal(await run("docker", "exec", node, "ctr", "image", "ls"), `${imported}\n`);
+    // https://docs.k3s.io/installation/private-registry
+    const registries = parse(await run("docker", "exec", node, "cat", "/etc/rancher/k3s/registries.yaml")) as object;
+    assert.deepEqual(registries, {
+      mirrors: { "*": { endpoint: ["https://registry.example.com"], rewrite: { "^(.*)$": "mirror/$1" } } },
+      configs: {},
+      auths: {},
+    });
+  }
+});
+
+test("a second up changes nothing", async () => {
+  assert.deepEqual(succeeded(await stack.up()).changes, []);
+});
+
+test("a link's kubeconfig reaches the other API server by name, and may do what the mirror does", async () => {
+  assert.deepEqual(await asLink("services", "secrets"), { services: 200, secrets: 403 });
+});
+
+test("a stopped cluster is told, and its links work again once it is started", async () => {
+  await run("k3d", "cluster", "stop", "west");
+  const { ok, output } = await stack.preview();
+  assert.equal(ok, false);
+  assert.match(output, /k3d cluster west, which this stack made, does not answer\. Next: k3d cluster start west;/);
+  await run("k3d", "cluster", "start", "west");
+  await eventually(async () => assert.deepEqual(await asLink("services", "secrets"), { services: 200, secrets: 403 }));
+});
+
+test("links survive a restart of Docker without another up", async () => {
+  await engine.restart(clusters.flatMap((cluster) => [`k3d-${cluster}-server-0`, `k3d-${cluster}-serverlb`]));
+  await eventually(async () => assert.deepEqual(await asLink("services", "secrets"), { services: 200, secrets: 403 }));
+  await eventually(() => kubectl("east", "get", "nodes"));
+  assert.deepEqual(succeeded(await stack.preview()).changes, []);
+});
+
+test("a cluster deleted by hand is told, and can be taken out of the stack", async () => {
+  await run("k3d", "cluster", "delete", "west");
+  const { ok, output } = await stack.preview();
+  assert.equal(ok, false);
+  assert.match(output, /k3d cluster west, which this stack made, is gone\. Next: npm run rebuild -- dev west/);
+  // As npm run rebuild does it.
+  const target = "**Cluster$command:local:Command::mesh-west-claim";
+  succeeded(await stack.destroy("--target", target, "--target-dependents"));
+  assert.deepEqual(stack.contexts(), ["k3d-east"]);
+  assert.equal(await kubectl("east", "get", "link", "--all-namespaces", "--output=name"), "", "no link leads nowhere");
+});
+
+test("what an interrupted up left is cleared, and the whole mesh stands again", async () => {
+  const interrupted = stack.up();
+  await eventually(async () => assert.match(await containers("west"), /k3d-west-server-0/));
+  const programs = (await processes()).filter(
+    ({ command, environment }) =>
+      environment.includes(`HOME=${home.directory}`) &&
+      /lifecycle\/k3d\.ts create$|k3d cluster create west/.test(command.trim()),
+  );
+  assert.ok(programs.length >= 2, "the program and its k3d are running");
+  for (const { pid } of programs) process.kill(pid, "SIGKILL");
+  assert.equal((await interrupted).ok, false);
+  assert.match(await containers("west"), /k3d-west-server-0/);
+  assert.deepEqual(stack.contexts(), ["k3d-east"]);
+
+  succeeded(await stack.up());
+  assert.deepEqual(stack.contexts().sort(), ["k3d-east", "k3d-west"]);
+  assert.deepEqual(await asLink("services", "secrets"), { services: 200, secrets: 403 });
+  assert.deepEqual(succeeded(await stack.preview()).changes, []);
+});
+
+test("destroy leaves no container, volume, network, context or file", async () => {
+  const volumes = (await Promise.all(clusters.map(volumesOf))).flat();
+  assert.ok(volumes.length > 2, "nodes keep their data in volumes of their own");
+  succeeded(await stack.destroy());
+  for (const cluster of clusters) assert.equal(await containers(cluster), "");
+  const left = (await run("docker", "volume", "ls", "--format", "{{.Name}}")).split("\n");
+  assert.deepEqual(left.filter((volume) => volumes.includes(volume)), []); // prettier-ignore
+  const networks = await run("docker", "network", "ls", "--format", "{{.Name}}");
+  assert.equal(networks.split("\n").includes(network), false);
+  assert.deepEqual(await stack.leftovers(ports), []);
+  assert.deepEqual(await readdir(join(home.directory, ".local/share/linkerd-multicluster-mesh")), []);
+});
+
+function succeeded(outcome: Outcome): Outcome {
+  assert.ok(outcome.ok, outcome.output);
+  return outcome;
+}
+
+/** Names of a cluster's containers, a line each; whoever made them, running or not. */
+function containers(cluster: string): Promise<string> {
+  return run("docker", "ps", "--all", "--filter", `label=k3d.cluster=${cluster}`, "--format", "{{.Names}}");
+}
+
+/** When that container of each cluster was started, in milliseconds. */
+function startTimes(role: string): Promise<number[]> {
+  return Promise.all(
+    clusters.map(async (cluster) =>
+      Date.parse((await run("docker", "inspect", `k3d-${cluster}-${role}`, "--format", "{{.State.StartedAt}}")).trim()),
+    ),
+  );
+}
+
+async function volumesOf(cluster: string): Promise<string[]> {
+  const names = (await containers(cluster)).split("\n").filter(Boolean);
+  const format = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}';
+  return (await run("docker", "inspect", ...names, "--format", format)).split(/\s+/).filter(Boolean);
+}
+
+function kubectl(cluster: string, ...args: string[]): Promise<string> {
+  const kubeconfig = join(home.directory, ".kube/config");
+  return run("kubectl", "--kubeconfig", kubeconfig, "--context", `k3d-${cluster}`, "--request-timeout=10s", ...args);
+}
+
+/** What of a kubeconfig curl needs. */
+interface LinkKubeconfig {
+  clusters: { cluster: { server: string; "certificate-authority-data": string } }[];
+  users: { user: { token: string } }[];
+}
+
+/**
+ * Lists resources of west from a container on the clusters' network, with nothing but what the link's Secret in east
+ * holds: a server, the only authority to trust, and a token.
+ *
+ * @returns the API server's HTTP status for each
+ */
+async function asLink(...resources: string[]): Promise<Record<string, number>> {
+  const secret = ["--namespace=linkerd-multicluster", "get", "secret", "cluster-credentials-west"];
+  const encoded = await kubectl("east", ...secret, "--output=jsonpath={.data.kubeconfig}");
+  const { clusters: targets, users } = JSON.parse(Buffer.from(encoded, "base64").toString()) as LinkKubeconfig;
+  const [target, user] = [targets[0]?.cluster, users[0]?.user];
+  assert.equal(target?.server, "https://k3d-west-serverlb:6443");
+  const authority = join(directory, "west.crt");
+  await writeFile(authority, Buffer.from(target["certificate-authority-data"], "base64"));
+  const statuses = resources.map(async (resource): Promise<[string, number]> => {
+    const container = ["--rm", "--network", network, "--volume", `${authority}:/ca.crt:ro`, images.curl];
+    const curl = ["--silent", "--show-error", "--max-time", "10", "--cacert", "/ca.crt"];
+    const answer = ["--output", "/dev/null", "--write-out", "%{http_code}"];
+    const token = ["--header", `Authorization: Bearer ${user?.token}`];
+    const url = `${target.server}/api/v1/${resource}`;
+    return [resource, Number(await run("docker", "run", ...container, ...curl, ...answer, ...token, url))];
+  });
+  return Object.fromEntries(await Promise.all(statuses));
+}
