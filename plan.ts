@@ -85,20 +85,21 @@ export function makePlan(stack: string, settings: Settings): Plan {
     };
   });
 
-  for (const cluster of settings.runtime === "existing" ? [] : clusters) {
-    const { name, outsideName, ports } = cluster;
-    if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stack) || outsideName.length > longestOutsideName) {
-      problems.push(
-        `stack is ${JSON.stringify(stack)}; allowed: a-z, 0-9 and -, and with the cluster's name (${outsideName}) at ` +
-          `most ${longestOutsideName} characters. Next: pulumi stack init <name>`,
-      );
-    }
-    if (ports.some((port) => port > 65_535)) {
-      problems.push(
-        `portBase is ${base}; allowed: low enough that cluster ${name}'s ports ${ports.join(", ")} are below 65536. ` +
-          "Next: pulumi config set portBase <value>",
-      );
-    }
+  const local = settings.runtime === "existing" ? [] : clusters;
+  const badName = local.find(
+    ({ outsideName }) => !/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stack) || outsideName.length > longestOutsideName,
+  );
+  if (badName) {
+    problems.push(
+      `stack is ${JSON.stringify(stack)}; allowed: a-z, 0-9 and -, and with the cluster's name (${badName.outsideName}) at ` +
+        `most ${longestOutsideName} characters. Next: pulumi stack init <name>`,
+    );
+  }
+  for (const { name, ports } of local.filter((cluster) => cluster.ports.some((port) => port > 65_535))) {
+    problems.push(
+      `portBase is ${base}; allowed: low enough that cluster ${name}'s ports ${ports.join(", ")} are below 65536. ` +
+        "Next: pulumi config set portBase <value>",
+    );
   }
 
   const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));

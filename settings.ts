@@ -88,7 +88,7 @@ export const longestClusterName = 20;
 const known = [
   "runtime", "clusters", "orgDomain", "links", "manifests", "linkerdVersion", "chartRepository", "chartDirectory",
   "proxyLogLevel", "webhookFailurePolicy", "trustAnchors", "issuerGeneration", "portBase", "nodeImage", "images",
-  "registryMirror", "existing",
+  "registryMirror", "existing", "installGatewayApi",
 ]; // prettier-ignore
 
 /**
@@ -98,25 +98,32 @@ const known = [
  * @throws RefusedError naming every setting that is refused, before any resource is registered
  */
 export function readSettings(root = process.cwd()): Settings {
-  const config = new pulumi.Config();
+  const prefix = `${pulumi.getProject()}:`;
   const raw: RawSettings = {};
-  for (const key of known) {
-    raw[key] = structured.has(key) ? config.getObject(key) : config.get(key);
+  for (const [key, value] of Object.entries(pulumi.runtime.allConfig())) {
+    if (key.startsWith(prefix)) raw[key.slice(prefix.length)] = plain(value);
   }
-  for (const key of ["issuerGeneration", "portBase"]) {
-    raw[key] = config.getNumber(key);
-  }
-  raw.installGatewayApi = config.getBoolean("installGatewayApi");
   // The same as the setting, for a shell: a directory is a path of one machine, a stack's settings are everybody's.
   raw.chartDirectory ??= process.env.MESH_CHART_DIRECTORY;
   return checkSettings(raw, root);
 }
 
-const structured = new Set(["clusters", "links", "trustAnchors", "images", "existing"]);
+/** Pulumi hands every setting over as text: numbers, booleans and lists as JSON. */
+function plain(text: string): unknown {
+  if (!/^(\[|\{|-?\d+$|true$|false$)/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
 
 /** Turns raw settings into checked ones. Pure but for reading the directories that the settings name. */
 export function checkSettings(raw: RawSettings, root: string): Settings {
   const problems = new Problems();
+  for (const key of Object.keys(raw).filter((name) => !known.includes(name))) {
+    problems.refuse(key, raw[key], `one of ${known.join(", ")}`, `pulumi config rm ${key}`);
+  }
   const text = (key: string, fallback: string) => {
     const value = raw[key] ?? fallback;
     if (typeof value === "string" && value !== "") return value;
@@ -150,7 +157,7 @@ export function checkSettings(raw: RawSettings, root: string): Settings {
     charts: checkCharts(raw, root, text, problems),
     proxyLogLevel: text("proxyLogLevel", "linkerd=debug,warn"),
     webhookFailurePolicy: policy as "Fail" | "Ignore",
-    installGatewayApi: (raw.installGatewayApi ?? true) as boolean,
+    installGatewayApi: checkBoolean("installGatewayApi", raw.installGatewayApi ?? true, problems),
     trustAnchors: checkGenerations(raw.trustAnchors ?? [1], problems),
     issuerGeneration: checkInteger("issuerGeneration", raw.issuerGeneration ?? 1, 1, 1_000_000, problems),
     portBase: raw.portBase === undefined ? undefined : checkInteger("portBase", raw.portBase, 1024, 65_000, problems),
@@ -266,6 +273,12 @@ function checkInteger(key: string, value: unknown, least: number, most: number, 
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number;
   problems.refuse(key, value, `a whole number from ${least} to ${most}`);
   return least;
+}
+
+function checkBoolean(key: string, value: unknown, problems: Problems): boolean {
+  if (typeof value === "boolean") return value;
+  problems.refuse(key, value, "true, false");
+  return true;
 }
 
 function checkStrings(key: string, value: unknown, problems: Problems): string[] {

@@ -62,7 +62,8 @@ export function localCluster(
   const clusterIdentifier = `${spec.context}-${createHash("sha256").update(environment.MESH_CLUSTER).digest("hex").slice(0, 8)}`;
   const provider = clusterProvider(
     name,
-    { kubeconfig, clusterIdentifier },
+    // A replaced cluster is gone before the objects that were in it are taken out of the state.
+    { kubeconfig, clusterIdentifier, deleteUnreachable: true },
     { parent: opts.parent, deletedWith: lifeline },
   );
   return { kubeconfig, provider, lifeline };

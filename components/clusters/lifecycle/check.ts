@@ -49,7 +49,7 @@ export async function problem(
   if (await wasMade(spec.name, owner)) {
     const what = `${runtime.name} cluster ${spec.name}, which this stack made,`;
     if (!found) return `${what} is gone. Next: ${rebuild}`;
-    if (!found.running || !(await answers(spec.ports[0] ?? 0))) {
+    if (!found.running || !(await answers(await madePort(spec.name)))) {
       return `${what} does not answer. Next: ${runtime.startCommand(spec.name)}; if that does not help, ${rebuild}`;
     }
   }
@@ -93,6 +93,14 @@ async function portProblem(spec: LocalSpec): Promise<string | undefined> {
 async function wasMade(name: string, owner: string): Promise<boolean> {
   if (!(await exists(ownKubeconfig(name)))) return false;
   return (await fs.readFile(ownerFile(name), "utf8")) === owner;
+}
+
+/** The API server's port of the cluster that stands; the settings may ask for another by now. */
+async function madePort(name: string): Promise<number> {
+  const config = JSON.parse(await fs.readFile(ownKubeconfig(name), "utf8")) as {
+    clusters: { cluster: { server: string } }[];
+  };
+  return Number(new URL(config.clusters[0]?.cluster.server ?? "").port);
 }
 
 function answers(port: number): Promise<boolean> {
