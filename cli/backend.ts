@@ -11,7 +11,13 @@ import type { Environment } from "./run";
  */
 export function backendEnvironment(): Environment {
   makePulumiHome();
-  const common = { PULUMI_HOME: pulumiHome(), PULUMI_SKIP_UPDATE_CHECK: "true" };
+  const common = {
+    PULUMI_HOME: pulumiHome(),
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    // The engine makes much garbage of little use, writing the whole state at each step: a quarter less CPU on an update,
+    // for some 200 MB. docs/performance.md
+    GOGC: process.env.GOGC ?? "400",
+  };
   if (hasLogin()) return common;
   return {
     ...common,

@@ -11,7 +11,10 @@ const exec = promisify(execFile);
  */
 export async function run(file: string, args: string[], env: Record<string, string> = {}): Promise<string> {
   try {
-    const { stdout } = await exec(file, args, { maxBuffer: 64 * 1024 * 1024, env: { ...process.env, ...env } });
+    // GOGC is meant for the engine (cli/backend.ts); API servers would live with it as long as they run.
+    const inherited = { ...process.env };
+    delete inherited.GOGC;
+    const { stdout } = await exec(file, args, { maxBuffer: 64 * 1024 * 1024, env: { ...inherited, ...env } });
     return stdout;
   } catch (error) {
     const { code, stderr } = error as { code?: string | number; stderr?: string };
