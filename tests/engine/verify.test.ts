@@ -488,9 +488,9 @@ interface Command {
 
 /** `npm run verify` as its own process, the stack's outputs on standard input. */
 function command(args: string[]): Command {
-  const script = 'require("./verify/main").run(process.argv.slice(1)).then((code) => { process.exitCode = code; })';
+  const script = 'require("./verify/main").verify(process.argv.slice(1)).then((code) => { process.exitCode = code; })';
   const root = join(__dirname, "../..");
-  const child = spawn(process.execPath, ["--import", "tsx", "-e", script, "--", "verify", "--outputs", "-", ...args], {
+  const child = spawn(process.execPath, ["--import", "tsx", "-e", script, "--", "--outputs", "-", ...args], {
     cwd: root,
   });
   let output = "";
