@@ -54,7 +54,7 @@ async function awaitWebhooks(kubeconfig: string): Promise<void> {
 /** The API server's words when it could not reach a webhook. Any other refusal is the cluster's own, and an answer. */
 function webhookFailure(error: unknown): string | undefined {
   if (!(error instanceof ApiException)) throw error;
-  const text = String(error.body);
+  const text = `${error.message} ${JSON.stringify(error.body)}`;
   return text.includes("failed calling webhook") ? text : undefined;
 }
 

@@ -94,7 +94,7 @@ export async function dockerProblem(): Promise<string | undefined> {
   } catch (error) {
     const text = String(error);
     if (/is not on PATH/.test(text)) return "runtime is k3d, but docker is not installed. Next: install Docker";
-    if (/permission denied/i.test(text)) {
+    if (/permission denied.*(docker daemon|docker api|\.sock)/is.test(text)) {
       return "runtime is k3d, but you may not use Docker's socket. Next: sudo usermod -aG docker $USER, and log in anew";
     }
     if (/cannot connect|connection refused|no such host|failed to connect/i.test(text)) {
