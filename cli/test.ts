@@ -24,7 +24,8 @@ const parts: Record<string, { runtimes: ("kwok" | "k3d")[]; steps: () => Step[] 
   unit: { runtimes: [], steps: () => [tests("unit", [])] },
   // One file at a time: each raises clusters, and two cores are enough for one mesh.
   engine: { runtimes: ["kwok"], steps: () => [tests("engine", ["--test-concurrency=1"])] },
-  k3d: { runtimes: ["k3d"], steps: () => [tests("k3d", ["--test-concurrency=1"])] },
+  // Its stand-in for k3s is made of the same API server and kwok.
+  k3d: { runtimes: ["k3d", "kwok"], steps: () => [tests("k3d", ["--test-concurrency=1"])] },
 };
 
 /** `npm test [-- lint|unit|engine|k3d ...]`: all parts run even if one fails; the exit code is 1 then. */
