@@ -1,6 +1,6 @@
 import * as fs from "node:fs/promises";
 import * as net from "node:net";
-import { exists, ownerFile, ownKubeconfig } from "./places";
+import { exists, ownerFile, ownKubeconfig, writePrivately } from "./places";
 import type { LocalSpec } from "./spec";
 
 /** A cluster that stands on this machine. */
@@ -56,10 +56,32 @@ export async function problem(
   return found ? undefined : portProblem(spec);
 }
 
-/** @throws Error when the cluster is someone else's */
-export async function refuseOthers(runtime: LocalRuntime, name: string, owner: string): Promise<void> {
-  const refused = refusal(runtime, name, await runtime.find(name), owner);
+/**
+ * Looks at the cluster of that name, if there is one.
+ *
+ * @throws Error when it is someone else's
+ */
+export async function refuseOthers(runtime: LocalRuntime, name: string, owner: string): Promise<Found | undefined> {
+  const found = await runtime.find(name);
+  const refused = refusal(runtime, name, found, owner);
   if (refused) throw new Error(refused);
+  return found;
+}
+
+/**
+ * Makes the name known as this stack's.
+ *
+ * @throws Error when the cluster is someone else's, or a port is taken
+ */
+export async function claim(runtime: LocalRuntime, spec: LocalSpec, owner: string): Promise<void> {
+  if (!(await refuseOthers(runtime, spec.name, owner))) await awaitPorts(spec);
+  await writePrivately(ownerFile(spec.name), owner);
+}
+
+/** Whether deleting may clear the name: a cluster that is someone else's by now is deleted as far as this stack goes. */
+export async function mayClear(runtime: LocalRuntime, name: string, owner: string): Promise<boolean> {
+  const found = await runtime.find(name);
+  return !found || found.owner === owner;
 }
 
 /**
@@ -67,7 +89,7 @@ export async function refuseOthers(runtime: LocalRuntime, name: string, owner: s
  *
  * @throws Error naming the port that is taken after ten seconds
  */
-export async function awaitPorts(spec: LocalSpec): Promise<void> {
+async function awaitPorts(spec: LocalSpec): Promise<void> {
   const end = Date.now() + 10_000;
   for (;;) {
     const taken = await portProblem(spec);

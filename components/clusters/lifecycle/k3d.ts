@@ -1,9 +1,9 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { stringify } from "yaml";
-import { awaitPorts, type LocalRuntime, refuseOthers } from "./check";
+import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "./kubeconfig";
-import { clusterDirectory, exclusively, ownKubeconfig, ownerFile, writePrivately } from "./places";
+import { clusterDirectory, exclusively, ownKubeconfig, writePrivately } from "./places";
 import { main, run } from "./run";
 import { type K3dSpec, type LocalSpec, variable } from "./spec";
 
@@ -17,7 +17,7 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
   await refuseOthers(k3d, spec.name, owner);
   // What an interrupted run left; k3d refuses a name that is taken.
   await clear(spec);
-  await claim(spec, owner);
+  await claim(k3d, spec, owner);
   const registries = path.join(clusterDirectory(spec.name), "registries.yaml");
   await writePrivately(registries, registryConfiguration(spec.registryMirror));
   await runK3d(spec.name, [
@@ -45,17 +45,8 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
   await writePrivately(ownKubeconfig(spec.name), kubeconfig);
 }
 
-/** Makes the name known as this stack's. */
-async function claim(spec: K3dSpec, owner: string): Promise<void> {
-  await refuseOthers(k3d, spec.name, owner);
-  if (!(await k3d.find(spec.name))) await awaitPorts(spec);
-  await writePrivately(ownerFile(spec.name), owner);
-}
-
 async function remove(spec: LocalSpec, owner: string): Promise<void> {
-  const found = await k3d.find(spec.name);
-  // A cluster that is gone already, or someone else's by now, is deleted as far as this stack goes.
-  if (found === undefined || found.owner === owner) await clear(spec);
+  if (await mayClear(k3d, spec.name, owner)) await clear(spec);
 }
 
 async function clear(spec: LocalSpec): Promise<void> {
@@ -175,7 +166,7 @@ if (require.main === module) {
     return exclusively(clusterDirectory(spec.name), () => work(spec));
   };
   void main({
-    claim: cluster((spec) => claim(spec, owner)),
+    claim: cluster((spec) => claim(k3d, spec, owner)),
     create: cluster((spec) => create(spec, owner)),
     update: () => Promise.resolve(),
     delete: cluster((spec) => remove(spec, owner)),

@@ -2,9 +2,9 @@ import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
 import { stringify } from "yaml";
-import { awaitPorts, type LocalRuntime, refuseOthers } from "./check";
+import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "./kubeconfig";
-import { clusterDirectory, exclusively, exists, ownKubeconfig, ownerFile, writePrivately } from "./places";
+import { clusterDirectory, exclusively, exists, ownKubeconfig, writePrivately } from "./places";
 import { main, run } from "./run";
 import { type LocalSpec, variable } from "./spec";
 
@@ -14,7 +14,7 @@ const kubernetesVersion = "v1.34.4";
 async function create(spec: LocalSpec, owner: string): Promise<void> {
   await refuseOthers(kwok, spec.name, owner);
   await clear(spec);
-  await claim(spec, owner);
+  await claim(kwok, spec, owner);
   await fs.mkdir(kwokDirectory(spec.name), { recursive: true });
   await fs.writeFile(signature(spec.name), owner);
 
@@ -33,17 +33,8 @@ async function create(spec: LocalSpec, owner: string): Promise<void> {
   await writePrivately(ownKubeconfig(spec.name), kubeconfig);
 }
 
-/** Makes the name known as this stack's. */
-async function claim(spec: LocalSpec, owner: string): Promise<void> {
-  await refuseOthers(kwok, spec.name, owner);
-  if (!(await kwok.find(spec.name))) await awaitPorts(spec);
-  await writePrivately(ownerFile(spec.name), owner);
-}
-
 async function remove(spec: LocalSpec, owner: string): Promise<void> {
-  // A cluster that is gone already, or someone else's by now, is deleted as far as this stack goes.
-  const found = await kwok.find(spec.name);
-  if (!found || found.owner === owner) await clear(spec);
+  if (await mayClear(kwok, spec.name, owner)) await clear(spec);
 }
 
 /** Ends what a cluster of ours, whole or half made, left: processes, directory, context, files. */
@@ -145,7 +136,7 @@ if (require.main === module) {
   const owner = variable("MESH_OWNER");
   const locked = (work: () => Promise<void>) => () => exclusively(clusterDirectory(spec.name), work);
   void main({
-    claim: locked(() => claim(spec, owner)),
+    claim: locked(() => claim(kwok, spec, owner)),
     create: locked(() => create(spec, owner)),
     update: () => Promise.resolve(),
     delete: locked(() => remove(spec, owner)),
