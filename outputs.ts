@@ -19,8 +19,9 @@ const warningDays = 60;
 export function warnBeforeExpiry(mesh: Mesh, now = Date.now()): void {
   const warn = (what: string, expires: string, rotate: string) => {
     const days = Math.floor((Date.parse(expires) - now) / 86_400_000);
-    if (days < warningDays)
-      void pulumi.log.warn(`${what} ends in ${days} days, on ${expires}. Next: npm run rotate -- ${rotate}`);
+    if (days >= warningDays) return;
+    const when = days < 0 ? `ended on ${expires}` : `ends in ${days} days, on ${expires}`;
+    void pulumi.log.warn(`${what} ${when}. Next: npm run rotate -- ${rotate}`);
   };
   mesh.trustAnchor.expires.apply((expires) => warn("the trust anchor", expires, "anchor"));
   for (const [name, { issuerExpires }] of Object.entries(mesh.clusters)) {

@@ -1,4 +1,5 @@
-import { type LocalRuntime, problem } from "./components/clusters/lifecycle/check";
+import * as pulumi from "@pulumi/pulumi";
+import { type LocalRuntime, problem, wake } from "./components/clusters/lifecycle/check";
 import { dockerProblem, k3d, networkProblem } from "./components/clusters/lifecycle/k3d";
 import { kwok } from "./components/clusters/lifecycle/kwok";
 import type { Plan } from "./plan";
@@ -6,7 +7,7 @@ import { RefusedError } from "./settings";
 
 /**
  * Refuses, before anything is created, what this machine cannot give: an engine, names and ports that someone else
- * has, clusters of this stack that were removed or stopped behind its back.
+ * has, clusters of this stack that were removed behind its back. Starts those that are stopped.
  *
  * @param owner whose clusters are ours. Example: `stack dev of /home/alice/mesh`
  * @throws RefusedError with every problem found
@@ -18,12 +19,32 @@ export async function preflight(plan: Plan, owner: string): Promise<void> {
     if (docker) throw new RefusedError([docker]);
   }
   const runtime: LocalRuntime = plan.runtime === "k3d" ? k3d : kwok;
-  const problems = await Promise.all([
-    ...plan.clusters.map(({ name, outsideName, context, ports }) =>
-      problem(runtime, { name: outsideName, context, ports }, owner, `npm run rebuild -- ${plan.stack} ${name}`),
+  const rebuild = (name: string) => `npm run rebuild -- ${plan.stack} ${name}`;
+  refuse(
+    await Promise.all([
+      ...plan.clusters.map(({ name, outsideName, context, ports }) =>
+        problem(runtime, { name: outsideName, context, ports }, owner, rebuild(name)),
+      ),
+      ...(plan.runtime === "k3d" ? [networkProblem(plan.network, owner)] : []),
+    ]),
+  );
+  refuse(
+    await Promise.all(
+      plan.clusters.map(async ({ name, outsideName }) => {
+        const what = `${runtime.name} cluster ${outsideName}, which this stack made,`;
+        try {
+          if (await wake(runtime, outsideName, owner))
+            await pulumi.log.warn(`${what} was stopped: it is started again`);
+          return undefined;
+        } catch (error) {
+          return `${what} is stopped, and cannot be started: ${(error as Error).message}. Next: ${rebuild(name)}`;
+        }
+      }),
     ),
-    ...(plan.runtime === "k3d" ? [networkProblem(plan.network, owner)] : []),
-  ]);
+  );
+}
+
+function refuse(problems: (string | undefined)[]): void {
   const found = problems.filter((one) => one !== undefined);
   if (found.length > 0) throw new RefusedError(found);
 }

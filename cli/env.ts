@@ -1,6 +1,6 @@
 import { parseStackOnly } from "./arguments";
 import { backendEnvironment } from "./backend";
-import { chooseCharts, prepareTools, searching } from "./prepare";
+import { chooseCharts, prepareTools, providerEnvironment, searching } from "./prepare";
 import { type Environment } from "./run";
 import { createStack, stackExists } from "./stack";
 import { chooseRuntime, readSettings } from "./stackFile";
@@ -10,7 +10,8 @@ export async function run(args: string[]): Promise<number> {
   const stack = parseStackOnly(args, "env");
   const runtime = chooseRuntime(stack);
   const directories = await prepareTools(runtime);
-  const env = { ...backendEnvironment(), ...(await chooseCharts(runtime, readSettings(stack))) };
+  const charts = await chooseCharts(runtime, readSettings(stack));
+  const env = { ...backendEnvironment(), ...providerEnvironment(runtime), ...charts };
   if (!(await stackExists(stack, { ...env, ...searching(directories) }))) {
     await createStack(stack, { ...env, ...searching(directories) });
   }

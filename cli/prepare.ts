@@ -37,6 +37,14 @@ export function searching(directories: string[]): { PATH: string } {
 }
 
 /**
+ * What the kubernetes provider is told for clusters of ours, as components/clusters/local.ts tells it: before 4.29, which is
+ * what registry-only/ builds, it reads this from the environment only.
+ */
+export function providerEnvironment(runtime: Runtime): Environment {
+  return runtime === "existing" ? {} : { PULUMI_K8S_ENABLE_PATCH_FORCE: "true" };
+}
+
+/**
  * The rehearsal takes the real charts where their repository answers, or answered once, and the stand-ins elsewhere.
  * Whoever sets a directory, or has another runtime, gets what the settings say.
  */

@@ -23,17 +23,21 @@ export function issuerSteps({ issuerGeneration }: Generations): RotationStep[] {
 }
 
 /**
- * A new trust anchor, in three updates: at every moment each cluster trusts whatever signs in the others.
+ * A new trust anchor, in four updates: at every moment each proxy trusts what every other one shows.
+ *
+ * The control plane restarts all at once, so a proxy of it may still be given a certificate of the issuer before. That is
+ * why the pods restart once more, under issuers that only the new anchor signed, before the old anchor is dropped.
  *
  * A rotation that was interrupted is told from the generations and goes on where it stopped, beginning with the step
  * that may not have been finished.
  */
-export function anchorSteps({ trustAnchors }: Generations): RotationStep[] {
+export function anchorSteps({ trustAnchors, issuerGeneration }: Generations): RotationStep[] {
   const [first = 1, second] = trustAnchors;
   const [from, to] = second === undefined ? [first, first + 1] : [Math.min(first, second), Math.max(first, second)];
   const steps = [
     { what: "both anchors trusted everywhere", settings: { trustAnchors: [from, to] } },
     { what: "issuers signed by the new anchor", settings: { trustAnchors: [to, from] } },
+    { what: "no pod with a certificate of before", settings: { issuerGeneration: issuerGeneration + 1 } },
     { what: "the old anchor dropped", settings: { trustAnchors: [to] } },
   ];
   return steps.slice(second === undefined || first < second ? 0 : 1);

@@ -6,13 +6,15 @@ import { EventLog } from "./eventLog";
 import { root, stateDirectory } from "./paths";
 import { hasLogin } from "./pulumiHome";
 import { capture, type Environment, run, say, UserError } from "./run";
-import { chooseCharts, prepareTools, searching } from "./prepare";
+import { chooseCharts, prepareTools, providerEnvironment, searching } from "./prepare";
+import { clearAfterKill } from "./afterKill";
 import { chooseRuntime, configFlags, copies, project, readSettings } from "./stackFile";
 
 /** Prepares the tools and returns the environment in which pulumi finds them, the state and the charts. */
 export async function stackEnvironment(stack: string, runtime: Runtime): Promise<Environment> {
   const tools = searching(await prepareTools(runtime));
-  return { ...backendEnvironment(), ...tools, ...(await chooseCharts(runtime, readSettings(stack))) };
+  const charts = await chooseCharts(runtime, readSettings(stack));
+  return { ...backendEnvironment(), ...providerEnvironment(runtime), ...tools, ...charts };
 }
 
 /** Whether the default backend, when it is the one, lacks the stack: told without pulumi, which may not be there yet. */
@@ -58,6 +60,7 @@ export async function stackOutputs(stack: string, env: Environment, ...flags: st
 /** Runs `pulumi up` or `destroy` on the stack, showing it, and keeps what happened when in `.state/events/`. */
 export async function update(verb: "up" | "destroy", stack: string, args: string[], env: Environment): Promise<number> {
   const shown = [verb, "--stack", stack, "--yes", "--skip-preview", ...args];
+  await clearAfterKill(stack);
   say(`$ pulumi ${shown.join(" ")}`);
   const events = new EventLog();
   // Destroying again from the state of before does the same, so it need not be written at each of hundreds of steps,

@@ -9,10 +9,18 @@ interface Step {
   /** Shown when it fails. */
   name: string;
   args: string[];
+  env?: Environment;
+}
+
+interface Part {
+  runtimes: ("kwok" | "k3d")[];
+  steps: () => Step[];
+  /** Runs only where it is asked for by name. */
+  onRequest?: true;
 }
 
 /** What `npm test` runs, in this order; any of them alone by `npm test -- <part>`. */
-const parts: Record<string, { runtimes: ("kwok" | "k3d")[]; steps: () => Step[] }> = {
+const parts: Record<string, Part> = {
   lint: {
     runtimes: [],
     steps: () => [
@@ -26,6 +34,12 @@ const parts: Record<string, { runtimes: ("kwok" | "k3d")[]; steps: () => Step[] 
   engine: { runtimes: ["kwok"], steps: () => [tests("engine", ["--test-concurrency=1"])] },
   // Its stand-in for k3s is made of the same API server and kwok.
   k3d: { runtimes: ["k3d", "kwok"], steps: () => [tests("k3d", ["--test-concurrency=1"])] },
+  // All moments of which the engine part takes a sample.
+  interrupted: {
+    runtimes: ["kwok"],
+    steps: () => [{ ...tests("engine", [], "interrupted.test.ts"), env: { MESH_INTERRUPTIONS: "all" } }],
+    onRequest: true,
+  },
 };
 
 /** `npm test [-- lint|unit|engine|k3d ...]`: all parts run even if one fails; the exit code is 1 then. */
@@ -36,13 +50,15 @@ export async function run(args: string[]): Promise<number> {
       `test got ${unknown.join(" ")}; allowed: ${Object.keys(parts).join(", ")}. Next: npm test -- unit`,
     );
   }
-  const chosen = Object.entries(parts).filter(([name]) => args.length === 0 || args.includes(name));
+  const chosen = Object.entries(parts).filter(([name, { onRequest }]) =>
+    args.length === 0 ? !onRequest : args.includes(name),
+  );
   const runtimes = chosen.flatMap(([, part]) => part.runtimes);
   const env = await testEnvironment(runtimes);
   const failed: string[] = [];
-  for (const { name, args: stepArgs } of chosen.flatMap(([, part]) => part.steps())) {
+  for (const { name, args: stepArgs, env: own } of chosen.flatMap(([, part]) => part.steps())) {
     const began = Date.now();
-    const code = await runProgram(process.execPath, stepArgs, { env });
+    const code = await runProgram(process.execPath, stepArgs, { env: { ...env, ...own } });
     if (code >= 128) return code;
     if (code !== 0) failed.push(name);
     say(`${name}: ${code === 0 ? "passed" : "FAILED"} in ${((Date.now() - began) / 1000).toFixed(1)} s`);
@@ -58,13 +74,13 @@ async function testEnvironment(runtimes: ("kwok" | "k3d")[]): Promise<Environmen
 }
 
 /** A folder of tests. Files are named one by one: Node.js 20 knows no globs. */
-function tests(folder: string, flags: string[]): Step {
+function tests(folder: string, flags: string[], ending = ".test.ts"): Step {
   const directory = path.join("tests", folder);
   const files = fs
     .readdirSync(path.join(root, directory))
-    .filter((file) => file.endsWith(".test.ts"))
+    .filter((file) => file.endsWith(ending))
     .map((file) => path.join(directory, file));
-  if (files.length === 0) throw new UserError(`${directory} has no *.test.ts`);
+  if (files.length === 0) throw new UserError(`${directory} has no *${ending}`);
   return { name: directory, args: ["--import", "tsx", "--test", "--test-reporter=spec", ...flags, ...files] };
 }
 

@@ -110,7 +110,12 @@ async function connectAll(stack: Stack): Promise<Record<string, Cluster>> {
   const entries = Object.entries(stack.clusters).map(async ([name, facts]) => {
     const kubeconfig = stack.kubeconfigs[name];
     if (kubeconfig === undefined) throw new UsageError(`--stack ${stack.name}: cluster ${name} has no kubeconfig`);
-    return [name, await connect(name, facts, kubeconfig)] as const;
+    const cluster = await connect(name, facts, kubeconfig);
+    await cluster.core.readNamespace({ name: "default" }).catch((error: unknown) => {
+      const next = `npm start -- ${stack.name}, which starts a stopped one`;
+      throw new UsageError(`cluster ${name} (${facts.context}) does not answer: ${reason(error)}. Next: ${next}`);
+    });
+    return [name, cluster] as const;
   });
   return Object.fromEntries(await Promise.all(entries));
 }

@@ -32,7 +32,7 @@ export function inCluster(cluster: Cluster, parent: pulumi.Resource): pulumi.Com
  */
 export function clusterProvider(
   name: string,
-  args: { kubeconfig: pulumi.Output<string>; clusterIdentifier: string; deleteUnreachable?: boolean },
+  args: k8s.ProviderArgs & { clusterIdentifier: string },
   opts: pulumi.ResourceOptions,
 ): k8s.Provider {
   // Mutable: a rotation changes certificates in place. The provider would delete and make them anew otherwise, and pods

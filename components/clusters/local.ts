@@ -62,8 +62,16 @@ export function localCluster(
   const clusterIdentifier = `${spec.context}-${createHash("sha256").update(environment.MESH_CLUSTER).digest("hex").slice(0, 8)}`;
   const provider = clusterProvider(
     name,
-    // A replaced cluster is gone before the objects that were in it are taken out of the state.
-    { kubeconfig, clusterIdentifier, deleteUnreachable: true },
+    {
+      kubeconfig,
+      clusterIdentifier,
+      // A replaced cluster is gone before the objects that were in it are taken out of the state.
+      deleteUnreachable: true,
+      // All that is in this cluster is the stack's: what a killed engine made and no state knows is taken over, and what
+      // someone changed by hand is put back.
+      upsertExistingObjects: true,
+      enablePatchForce: true,
+    },
     { parent: opts.parent, deletedWith: lifeline },
   );
   return { kubeconfig, provider, lifeline };

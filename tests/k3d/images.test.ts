@@ -9,7 +9,9 @@ import { after, before, test } from "node:test";
 import { parse } from "yaml";
 import { buildImages, type Images } from "../../registry-only/k3d-images/build";
 import { type Engine, startEngine } from "./engine";
-import { eventually, processes, run } from "./machine";
+import { eventually } from "../lib/eventually";
+import { processes } from "../lib/processes";
+import { run } from "./machine";
 
 const NAME = "images-test";
 const NETWORK = "images-test";

@@ -17,8 +17,11 @@ export class Api {
   private readonly server: string;
   private readonly options: https.RequestOptions;
 
-  /** @param kubeconfig of one cluster, with certificates as data */
-  constructor(kubeconfig: string) {
+  /**
+   * @param kubeconfig of one cluster, with certificates as data
+   * @param agent for many questions in a row. Default: a connection each, which outlives restarts of the server
+   */
+  constructor(kubeconfig: string, agent: https.Agent | false = false) {
     const { clusters, users } = parse(kubeconfig) as {
       clusters: { cluster: { server: string; "certificate-authority-data"?: string } }[];
       users: { user: { "client-certificate-data": string; "client-key-data": string } }[];
@@ -32,7 +35,7 @@ export class Api {
       cert: decode(user["client-certificate-data"]),
       key: decode(user["client-key-data"]),
       ...(ca ? { ca: decode(ca) } : { rejectUnauthorized: false }),
-      agent: false,
+      agent,
     };
   }
 
@@ -54,7 +57,8 @@ export class Api {
 
   ask<T>(method: string, path: string, object?: unknown): Promise<Answer<T>> {
     return new Promise((resolve, reject) => {
-      const headers = { "content-type": "application/json" };
+      const kind = method === "PATCH" ? "merge-patch+json" : "json";
+      const headers = { "content-type": `application/${kind}` };
       const request = https.request(`${this.server}${path}`, { ...this.options, method, headers }, (response) => {
         let text = "";
         response.setEncoding("utf8");

@@ -6,11 +6,13 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { promisify } from "node:util";
 import { parse, stringify } from "yaml";
+import { type Process, processes } from "./processes";
+import { filesWithSecrets } from "./secrets";
 
 const execute = promisify(execFile);
 const root = path.join(__dirname, "../..");
-/** What the program consists of, beside the files at the top. */
-const programFolders = ["components", "manifests"];
+/** What of the work tree a person needs not to raise a mesh. */
+const leftOut = ["node_modules", "tests", "docs"];
 
 /** One resource that an update or preview did something to. */
 export interface Step {
@@ -88,10 +90,9 @@ export class TestStack {
     private readonly ownsHome: boolean,
   ) {
     // Copies: whoever edits the work tree meanwhile does not change the program under test.
-    for (const entry of fs.readdirSync(root, { withFileTypes: true })) {
-      const settings = /^Pulumi\..+\.yaml$/.test(entry.name);
-      if (entry.isFile() ? settings || entry.name.startsWith(".") : !programFolders.includes(entry.name)) continue;
-      fs.cpSync(path.join(root, entry.name), path.join(this.checkout, entry.name), { recursive: true });
+    for (const entry of fs.readdirSync(root)) {
+      if (entry.startsWith(".") || leftOut.includes(entry) || /^Pulumi\..+\.yaml$/.test(entry)) continue;
+      fs.cpSync(path.join(root, entry), path.join(this.checkout, entry), { recursive: true });
     }
     fs.symlinkSync(path.join(root, "node_modules"), path.join(this.checkout, "node_modules"));
     const state = path.join(this.checkout, ".state");
@@ -104,6 +105,8 @@ export class TestStack {
       PULUMI_BACKEND_URL: `file://${state}`,
       PULUMI_CONFIG_PASSPHRASE: "of a test",
       PULUMI_SKIP_UPDATE_CHECK: "true",
+      // As npm run env has it.
+      PULUMI_K8S_ENABLE_PATCH_FORCE: "true",
       // For --event-log, a flag for Pulumi's own developers.
       PULUMI_DEBUG_COMMANDS: "true",
       MESH_CHART_DIRECTORY: path.join(root, "registry-only/charts"),
@@ -124,10 +127,13 @@ export class TestStack {
 
   /** Sets settings, or takes them away where the value is undefined. Lists and objects are written as such. */
   configure(changes: Record<string, unknown>): void {
-    const file = path.join(this.checkout, `Pulumi.${this.name}.yaml`);
-    const settings = parse(fs.readFileSync(file, "utf8")) as { config?: Record<string, unknown> };
-    const config = { ...settings.config, ...changes };
-    fs.writeFileSync(file, stringify({ ...settings, config }));
+    const stackFile = this.readStackFile();
+    fs.writeFileSync(this.stackFile, stringify({ ...stackFile, config: { ...stackFile.config, ...changes } }));
+  }
+
+  /** The stack's own settings, as its file has them. */
+  settings(): Record<string, unknown> {
+    return this.readStackFile().config ?? {};
   }
 
   /** Changes a manifest of this checkout. Example: `editManifest("west/nginx.yaml", (text) => text.replace("3", "5"))` */
@@ -136,12 +142,26 @@ export class TestStack {
     fs.writeFileSync(manifest, change(fs.readFileSync(manifest, "utf8")));
   }
 
-  up(): Promise<Outcome> {
-    return this.operation("up", "--yes", "--skip-preview");
+  /**
+   * Runs one of the npm scripts here, as a person would. Example: `await stack.script("heal", stack.name)`
+   *
+   * @param words what `npm run` is told
+   */
+  async script(...words: string[]): Promise<Pick<Outcome, "ok" | "output">> {
+    const env = { ...this.environment };
+    // The scripts find the same state by themselves, as they do for whoever never chose a backend.
+    delete env.PULUMI_BACKEND_URL;
+    const options = { cwd: this.checkout, env, maxBuffer: 256 * 1024 * 1024 };
+    return finished(execute("node", ["cli/run.mjs", ...words], options));
   }
 
-  preview(): Promise<Outcome> {
-    return this.operation("preview");
+  up(...flags: string[]): Promise<Outcome> {
+    return this.operation("up", "--yes", "--skip-preview", ...flags);
+  }
+
+  /** @param flags more of them. Example: `"--refresh"` */
+  preview(...flags: string[]): Promise<Outcome> {
+    return this.operation("preview", ...flags);
   }
 
   /** @param flags more of them. Example: `"--target", urn, "--target-dependents"` */
@@ -167,19 +187,33 @@ export class TestStack {
   /** What of this stack's clusters is on this machine still, in words; empty where nothing is. */
   async leftovers(ports: number[]): Promise<string[]> {
     const { directory } = this.home;
-    const { stdout } = await execute("ps", ["-ww", "-eo", "pid=,args="], { maxBuffer: 16 * 1024 * 1024 });
-    const processes = stdout.split("\n").filter((line) => line.includes(directory) || line.includes(this.checkout));
     const open: number[] = [];
     for (const port of ports) if (await answers(port)) open.push(port);
     const files = [".kwok/clusters", ".local/share/linkerd-multicluster-mesh"].flatMap((folder) =>
       entries(path.join(directory, folder)).map((entry) => path.join(folder, entry)),
     );
     return [
-      ...processes.map((line) => `process ${line.trim()}`),
+      ...(await this.processes()).map(({ pid, command }) => `process ${pid} ${command}`),
       ...open.map((port) => `port ${port}`),
       ...files.map((file) => `file ~/${file}`),
       ...this.contexts().map((context) => `context ${context}`),
     ];
+  }
+
+  /** Every process of this home or checkout: engines, plugins, programs, clusters. */
+  async processes(): Promise<Process[]> {
+    const { directory } = this.home;
+    return (await processes()).filter(
+      ({ command, environment }) =>
+        command.includes(directory) || command.includes(this.checkout) || environment.includes(`HOME=${directory}`),
+    );
+  }
+
+  /** Files of this home and its state in which a key, token or kubeconfig can be read, with their permissions. */
+  filesWithSecrets(): { file: string; mode: string }[] {
+    return [this.home.directory, path.join(this.checkout, ".state")].flatMap((directory) =>
+      filesWithSecrets(directory).map(({ file, mode }) => ({ file: path.relative(directory, file), mode })),
+    );
   }
 
   /** Contexts of the home's kubeconfig. */
@@ -194,8 +228,9 @@ export class TestStack {
   async end(): Promise<void> {
     try {
       if ((await this.export()).length > 0) {
-        const { ok, output } = await this.destroy();
-        if (!ok) throw new Error(`stack ${this.name} could not be destroyed:\n${output}`);
+        // The script, for an engine that was killed may have left its lock.
+        const { ok, output } = await this.script("stop", this.name);
+        if (!ok) throw new Error(`stack ${this.name} could not be destroyed:\n${output.slice(-5000)}`);
       }
     } finally {
       fs.rmSync(this.checkout, { recursive: true, force: true });
@@ -210,25 +245,28 @@ export class TestStack {
     }
   }
 
+  private readStackFile(): { config?: Record<string, unknown> } {
+    return parse(fs.readFileSync(this.stackFile, "utf8")) as { config?: Record<string, unknown> };
+  }
+
+  private get stackFile(): string {
+    return path.join(this.checkout, `Pulumi.${this.name}.yaml`);
+  }
+
   private async pulumi(...args: string[]): Promise<string> {
     const options = { cwd: this.checkout, env: this.environment, maxBuffer: 256 * 1024 * 1024 };
     return (await execute("pulumi", ["--non-interactive", ...args], options)).stdout;
   }
 
   private async operation(command: string, ...flags: string[]): Promise<Outcome> {
-    const log = path.join(this.checkout, ".state/events");
+    const log = path.join(this.checkout, ".state/engine-events");
     fs.rmSync(log, { force: true });
     const began = Date.now();
     const args = [command, "--stack", this.name, "--color", "never", "--non-interactive", "--event-log", log, ...flags];
     const options = { cwd: this.checkout, env: this.environment, maxBuffer: 256 * 1024 * 1024 };
-    const { ok, output } = await execute("pulumi", args, options).then(
-      ({ stdout, stderr }) => ({ ok: true, output: stdout + stderr }),
-      (error: { stdout?: string; stderr?: string; message: string }) => {
-        if (error.stdout === undefined) throw new Error(error.message);
-        return { ok: false, output: error.stdout + (error.stderr ?? "") };
-      },
-    );
+    const { ok, output } = await finished(execute("pulumi", args, options));
     const events = fs.existsSync(log) ? fs.readFileSync(log, "utf8").split("\n").filter(Boolean) : [];
+    fs.rmSync(log, { force: true });
     const shown = events.filter((line) => !/"severity":\s*"debug"/.test(line));
     const seconds = (Date.now() - began) / 1000;
     return {
@@ -239,6 +277,16 @@ export class TestStack {
       seconds,
     };
   }
+}
+
+function finished(program: Promise<{ stdout: string; stderr: string }>): Promise<Pick<Outcome, "ok" | "output">> {
+  return program.then(
+    ({ stdout, stderr }) => ({ ok: true, output: stdout + stderr }),
+    (error: { stdout?: string; stderr?: string; message: string }) => {
+      if (error.stdout === undefined) throw new Error(error.message);
+      return { ok: false, output: error.stdout + (error.stderr ?? "") };
+    },
+  );
 }
 
 /** What is used here of the engine's events. */

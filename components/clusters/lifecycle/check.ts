@@ -1,6 +1,8 @@
 import * as fs from "node:fs/promises";
+import * as https from "node:https";
 import * as net from "node:net";
-import { exists, ownerFile, ownKubeconfig, writePrivately } from "./places";
+import { setTimeout as sleep } from "node:timers/promises";
+import { clusterDirectory, exclusively, exists, ownerFile, ownKubeconfig, writePrivately } from "./places";
 import type { LocalSpec } from "./spec";
 
 /** A cluster that stands on this machine. */
@@ -15,9 +17,10 @@ export interface LocalRuntime {
   name: "k3d" | "kwok";
   /** The cluster of that outside name, whoever made it. */
   find(outsideName: string): Promise<Found | undefined>;
-  /** What to type to have a cluster go, or go on. */
+  /** Starts whatever of a cluster is stopped. */
+  start(outsideName: string): Promise<unknown>;
+  /** What to type to have a cluster go. */
   deleteCommand(outsideName: string): string;
-  startCommand(outsideName: string): string;
 }
 
 /** Why this cluster is not touched: it is someone else's. */
@@ -32,8 +35,8 @@ function refusal(runtime: LocalRuntime, name: string, found: Found | undefined, 
 /**
  * Why an update cannot go on with this cluster, or undefined. Asked before anything is created, in previews too.
  *
- * A cluster that this stack made and that is gone or stopped is seen here, because Pulumi cannot: Commands are never
- * read, and thousands of words about unreachable servers would follow.
+ * A cluster that this stack made and that is gone is seen here, because Pulumi cannot: Commands are never read, and
+ * thousands of words about unreachable servers would follow.
  *
  * @param rebuild the command that makes the cluster anew. Example: `npm run rebuild -- dev west`
  */
@@ -46,14 +49,29 @@ export async function problem(
   const found = await runtime.find(spec.name);
   const refused = refusal(runtime, spec.name, found, owner);
   if (refused) return refused;
-  if (await wasMade(spec.name, owner)) {
-    const what = `${runtime.name} cluster ${spec.name}, which this stack made,`;
-    if (!found) return `${what} is gone. Next: ${rebuild}`;
-    if (!found.running || !(await answers(await madePort(spec.name)))) {
-      return `${what} does not answer. Next: ${runtime.startCommand(spec.name)}; if that does not help, ${rebuild}`;
-    }
+  if (found) return undefined;
+  if (!(await wasMade(spec.name, owner))) return portProblem(spec);
+  return `${runtime.name} cluster ${spec.name}, which this stack made, is gone. Next: ${rebuild}`;
+}
+
+/**
+ * Starts the cluster if this stack made it and it is stopped, as after a reboot: nothing can be previewed without it.
+ *
+ * @returns whether it had to be started
+ * @throws Error when it does not answer within a minute after that
+ */
+export async function wake(runtime: LocalRuntime, name: string, owner: string): Promise<boolean> {
+  const isUp = async () => ((await runtime.find(name))?.running ?? false) && (await isReady(name));
+  if (!(await wasMade(name, owner)) || (await isUp())) return false;
+  // A process that was killed just now is there for a moment still, and kwokctl would not start it anew.
+  await sleep(1_000);
+  await exclusively(clusterDirectory(name), () => runtime.start(name));
+  const end = Date.now() + 60_000;
+  while (!(await isUp())) {
+    if (Date.now() > end) throw new Error("it does not answer a minute after it was started");
+    await sleep(500);
   }
-  return found ? undefined : portProblem(spec);
+  return true;
 }
 
 /**
@@ -95,7 +113,7 @@ async function awaitPorts(spec: LocalSpec): Promise<void> {
     const taken = await portProblem(spec);
     if (!taken) return;
     if (Date.now() > end) throw new Error(taken);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    await sleep(200);
   }
 }
 
@@ -117,12 +135,33 @@ async function wasMade(name: string, owner: string): Promise<boolean> {
   return (await fs.readFile(ownerFile(name), "utf8")) === owner;
 }
 
-/** The API server's port of the cluster that stands; the settings may ask for another by now. */
-async function madePort(name: string): Promise<number> {
-  const config = JSON.parse(await fs.readFile(ownKubeconfig(name), "utf8")) as {
-    clusters: { cluster: { server: string } }[];
+/** Whether the API server answers and has all that it needs. https://kubernetes.io/docs/reference/using-api/health-checks */
+async function isReady(name: string): Promise<boolean> {
+  const { clusters, users } = JSON.parse(await fs.readFile(ownKubeconfig(name), "utf8")) as OwnKubeconfig;
+  const [cluster, user] = [clusters[0]?.cluster, users[0]?.user];
+  const data = (encoded = "") => Buffer.from(encoded, "base64");
+  const options = {
+    ca: data(cluster?.["certificate-authority-data"]),
+    cert: data(user?.["client-certificate-data"]),
+    key: data(user?.["client-key-data"]),
+    agent: false,
+    timeout: 10_000,
   };
-  return Number(new URL(config.clusters[0]?.cluster.server ?? "").port);
+  return new Promise((resolve) => {
+    const request = https.get(new URL("/readyz", cluster?.server), options, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.once("timeout", () => request.destroy());
+    request.once("error", () => resolve(false));
+    request.once("close", () => resolve(false));
+  });
+}
+
+/** What of a cluster's own kubeconfig is needed to ask it. */
+interface OwnKubeconfig {
+  clusters: { cluster: { server: string; "certificate-authority-data"?: string } }[];
+  users: { user: { "client-certificate-data"?: string; "client-key-data"?: string } }[];
 }
 
 function answers(port: number): Promise<boolean> {

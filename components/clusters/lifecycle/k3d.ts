@@ -4,7 +4,7 @@ import { stringify } from "yaml";
 import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "./kubeconfig";
 import { clusterDirectory, exclusively, ownKubeconfig, writePrivately } from "./places";
-import { main, run } from "./run";
+import { endLeftRunning, main, run } from "./run";
 import { type K3dSpec, type LocalSpec, variable } from "./spec";
 
 /** Docker label of containers and networks: whose they are. Base64url, since k3d reads `@` as a node filter. */
@@ -51,6 +51,8 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
 
 async function clear(spec: LocalSpec): Promise<void> {
   await fs.rm(ownKubeconfig(spec.name), { force: true });
+  const left = ["create", "delete"].map((verb) => `k3d cluster ${verb} ${spec.name} `);
+  await endLeftRunning((command) => left.some((start) => `${command} `.startsWith(start)));
   // No error where there is none.
   await runK3d(spec.name, ["cluster", "delete", spec.name]);
   await removeContext(spec.context);
@@ -71,8 +73,8 @@ export const k3d: LocalRuntime = {
     const label = servers.map(([, , owner]) => owner).find((owner) => owner);
     return { owner: label && decode(label), running: servers.every(([, state]) => state === "running") };
   },
+  start: (name) => runK3d(name, ["cluster", "start", name]),
   deleteCommand: (name) => `k3d cluster delete ${name}`,
-  startCommand: (name) => `k3d cluster start ${name}`,
 };
 
 /**

@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "./kubeconfig";
 import { clusterDirectory, exclusively, exists, ownKubeconfig, writePrivately } from "./places";
-import { main, run } from "./run";
+import { endLeftRunning, main, run } from "./run";
 import { type LocalSpec, variable } from "./spec";
 
 /** Kubernetes that the official binaries are taken of, where none are on PATH. */
@@ -40,10 +40,13 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
 /** Ends what a cluster of ours, whole or half made, left: processes, directory, context, files. */
 async function clear(spec: LocalSpec): Promise<void> {
   await fs.rm(ownKubeconfig(spec.name), { force: true });
+  await endLeftRunning((command) => command.startsWith(`kwokctl --name ${spec.name} `));
   if (await exists(path.join(kwokDirectory(spec.name), "kwok.yaml"))) {
     const unused = path.join(clusterDirectory(spec.name), "kubeconfig.unused");
     await run("kwokctl", ["--name", spec.name, "delete", "cluster", "--kubeconfig", unused]);
   }
+  // Those that kwokctl knows of ended with the cluster; one that was killed may not have written down all that it started.
+  await endLeftRunning((command) => command.startsWith(path.join(kwokDirectory(spec.name), "bin/")));
   await removeContext(spec.context);
   await fs.rm(kwokDirectory(spec.name), { recursive: true, force: true });
   await fs.rm(clusterDirectory(spec.name), { recursive: true, force: true });
@@ -55,11 +58,26 @@ export const kwok: LocalRuntime = {
   async find(name) {
     if (!(await exists(kwokDirectory(name)))) return undefined;
     const owner = await fs.readFile(signature(name), "utf8").catch(() => undefined);
-    return { owner, running: await exists(path.join(kwokDirectory(name), "kwok.yaml")) };
+    return { owner, running: await isRunning(name) };
   },
+  start: (name) => run("kwokctl", ["--name", name, "start", "cluster"]),
   deleteCommand: (name) => `kwokctl --name ${name} delete cluster`,
-  startCommand: (name) => `kwokctl --name ${name} start cluster`,
 };
+
+/** Whether each program that kwokctl started is there; nothing starts one again that died. */
+async function isRunning(name: string): Promise<boolean> {
+  const directory = path.join(kwokDirectory(name), "pids");
+  if (!(await exists(directory))) return false;
+  for (const file of await fs.readdir(directory)) {
+    const pid = Number(await fs.readFile(path.join(directory, file), "utf8"));
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  }
+  return true;
+}
 
 function kwokDirectory(name: string): string {
   return path.join(process.env.KWOK_WORKDIR ?? path.join(os.homedir(), ".kwok"), "clusters", name);

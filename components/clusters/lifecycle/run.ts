@@ -26,6 +26,33 @@ export async function run(file: string, args: string[], env: Record<string, stri
   }
 }
 
+/**
+ * Ends programs of this user that run on after whoever started them was killed: a k3d that goes on, or takes back what it
+ * made, would meet its successor. To be called under the cluster's lock, where nobody else's are running.
+ *
+ * @param isLeft told a command line. Example: `(command) => command.startsWith("k3d cluster create east ")`
+ */
+export async function endLeftRunning(isLeft: (command: string) => boolean): Promise<void> {
+  const list = await run("ps", ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,args="]);
+  for (const line of list.split("\n")) {
+    const [, pid, command] = /^ *(\d+) (.*)$/.exec(line) ?? [];
+    if (pid !== undefined && command !== undefined && isLeft(command)) await end(Number(pid));
+  }
+}
+
+async function end(pid: number): Promise<void> {
+  for (let left = 100; left > 0; left--) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
+      throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`process ${pid} does not end`);
+}
+
 /** Runs the verb that the command line names. */
 export async function main(verbs: Record<string, () => Promise<void>>): Promise<void> {
   const verb = verbs[process.argv[2] ?? ""];

@@ -1,0 +1,184 @@
+/**
+ * SIGKILL to the engine, to plugins, to the program, and to a cluster's own processes, spread over an update: one plain
+ * `npm start` or `npm stop` afterwards ends right, nothing is left over, and the next update changes nothing.
+ *
+ * Five moments by default; `npm test -- interrupted` takes forty (most of an hour). Moments are taken from an update that
+ * nobody interrupts, so they move with the speed of the machine.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Api } from "../lib/api";
+import { eventually } from "../lib/eventually";
+import type { Process } from "../lib/processes";
+import { type Outcome, TestStack } from "../lib/stack";
+
+/** What is killed, told by its command line. */
+const kinds = {
+  engine: /^\S*pulumi (up|destroy) /,
+  maker: /lifecycle\/kwok\.ts (claim|create|delete)|^\S*kwokctl /,
+  plugin: /pulumi-resource-/,
+  server: /^\S*(etcd|kube-apiserver) /,
+  program: /pulumi-language-nodejs|@pulumi\/pulumi\/cmd\/run/,
+};
+type Kind = keyof typeof kinds;
+
+/** From when to when processes of a kind are there, in seconds from the beginning of an update. */
+type Windows = Partial<Record<Kind, { first: number; last: number }>>;
+
+interface Operation {
+  /** How many times it is killed: all, and as a sample. */
+  points: { all: number; sample: number };
+  run: () => Promise<Pick<Outcome, "ok" | "output">>;
+  raises: boolean;
+  /** What is killed first; the other kinds follow in their order. */
+  first: Kind;
+}
+
+const which = process.env.MESH_INTERRUPTIONS === "all" ? "all" : "sample";
+const operations: Record<string, Operation> = {
+  up: { points: { all: 30, sample: 3 }, run: () => stack.up(), raises: true, first: "engine" },
+  // Both write the state in a way of their own: at each step, and at the end.
+  destroy: { points: { all: 5, sample: 1 }, run: () => stack.destroy(), raises: false, first: "server" },
+  "npm stop": {
+    points: { all: 5, sample: 1 },
+    run: () => stack.script("stop", stack.name),
+    raises: false,
+    first: "maker",
+  },
+};
+
+let stack: TestStack;
+/** Every host port of the clusters. */
+let ports: number[] = [];
+
+before(async () => {
+  stack = await TestStack.create({ "mesh:runtime": "kwok" });
+});
+after(async () => {
+  await stack.end();
+});
+
+for (const [name, { points, run, raises, first }] of Object.entries(operations)) {
+  test(`${name}, killed`, async (t) => {
+    if (!raises) await succeeded(stack.up());
+    const windows = await watch(run);
+    if (raises) await succeeded(stack.script("stop", stack.name));
+    for (const { kind, at } of moments(windows, first, points[which])) {
+      await t.test(`${kind} after ${at.toFixed(1)} s`, async (t) => {
+        // The next moment begins from nothing, however this one ends.
+        t.after(() => stack.script("stop", stack.name));
+        if (!raises) await succeeded(stack.up());
+        const running = run();
+        const victim = await killed(kind, at, running);
+        await running;
+        const began = Date.now();
+        if (raises) {
+          await succeeded(stack.script("start", stack.name));
+          await stands();
+          await succeeded(stack.script("stop", stack.name));
+        } else {
+          // Typed by hand a destroy after a killed engine is refused, and Pulumi says `pulumi cancel`: its own lock.
+          await succeeded(stack.script("stop", stack.name));
+        }
+        assert.deepEqual(await stack.export(), []);
+        // What a killed engine started ends a moment after it.
+        await eventually(async () => assert.deepEqual(await stack.leftovers(ports), []), 30);
+        t.diagnostic(`killed ${victim}; right again ${((Date.now() - began) / 1000).toFixed(1)} s after its end`);
+      });
+    }
+  });
+}
+
+async function succeeded(done: Promise<Pick<Outcome, "ok" | "output">>): Promise<void> {
+  const { ok, output } = await done;
+  assert.ok(ok, output.slice(-5000));
+}
+
+/** Runs it to its end, and tells when processes of each kind were there. */
+async function watch(run: Operation["run"]): Promise<Windows> {
+  const began = Date.now();
+  const windows: Windows = {};
+  const running = succeeded(run());
+  const ended = running.then(() => true);
+  while (!(await Promise.race([ended, sleep(100, false)]))) {
+    const seconds = (Date.now() - began) / 1000;
+    const present = await stack.processes();
+    for (const [kind, pattern] of Object.entries(kinds) as [Kind, RegExp][]) {
+      if (!present.some(({ command }) => pattern.test(command))) continue;
+      windows[kind] = { first: windows[kind]?.first ?? seconds, last: seconds };
+    }
+  }
+  return windows;
+}
+
+/** Every kind in turn, the moments of each spread over its window. */
+function moments(windows: Windows, first: Kind, count: number): { kind: Kind; at: number }[] {
+  const all = Object.keys(kinds) as Kind[];
+  const inOrder = [...all.slice(all.indexOf(first)), ...all.slice(0, all.indexOf(first))];
+  const present = inOrder.flatMap((kind) => (windows[kind] ? [{ kind, ...windows[kind] }] : []));
+  return present.flatMap(({ kind, first, last }, i) => {
+    const ofThisKind = Math.ceil((count - i) / present.length);
+    return Array.from({ length: Math.max(0, ofThisKind) }, (_, k) => {
+      return { kind, at: first + ((k + 0.5) / ofThisKind) * (last - first) };
+    });
+  });
+}
+
+/** Kills one process of the kind at that moment, or as soon as there is one. */
+async function killed(kind: Kind, at: number, running: Promise<unknown>): Promise<string> {
+  const ended = running.then(() => true);
+  assert.ok(!(await Promise.race([ended, sleep(at * 1000, false)])), `it ended before ${at.toFixed(1)} s`);
+  for (;;) {
+    const victims = (await stack.processes()).filter(({ command }) => kinds[kind].test(command));
+    const victim = victims[Math.floor(at * 10) % victims.length];
+    if (victim && kill(victim)) return victim.command.trim().slice(0, 100);
+    assert.ok(!(await Promise.race([ended, sleep(20, false)])), `it ended, and no ${kind} was there to kill`);
+  }
+}
+
+function kill({ pid }: Process): boolean {
+  try {
+    process.kill(pid, "SIGKILL");
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    return false;
+  }
+}
+
+/** Both clusters with all that is meant to run, nothing else running, and nothing to change. */
+async function stands(): Promise<void> {
+  const { kubeconfigs, clusters } = await stack.outputs<{
+    kubeconfigs: Record<string, string>;
+    clusters: Record<string, { apiServer: string }>;
+  }>({ showSecrets: true });
+  ports = Object.values(clusters).flatMap(({ apiServer }) =>
+    Array.from({ length: 6 }, (_, i) => Number(new URL(apiServer).port) + i),
+  );
+  const [east, west] = [kubeconfigs.east, kubeconfigs.west].map((kubeconfig) => new Api(kubeconfig ?? "")) as [
+    Api,
+    Api,
+  ];
+  const links = "/apis/multicluster.linkerd.io/v1alpha3/namespaces/linkerd-multicluster/links";
+  assert.deepEqual((await east.list(links)).map(({ metadata }) => metadata.name), ["west"]); // prettier-ignore
+  assert.deepEqual((await west.list(links)).map(({ metadata }) => metadata.name), ["east"]); // prettier-ignore
+  await eventually(async () => {
+    const nginx = "/apis/apps/v1/namespaces/default/statefulsets/nginx-set";
+    assert.equal((await west.get<{ status: { readyReplicas?: number } }>(nginx)).body.status.readyReplicas, 3);
+  });
+  assert.deepEqual(
+    stack.contexts().sort(),
+    ["east", "west"].map((cluster) => `kwok-${stack.name}-${cluster}`),
+  );
+
+  const again = await stack.up();
+  assert.ok(again.ok, again.output);
+  assert.deepEqual(again.changes, []);
+  assert.deepEqual(Object.keys(again.summary), ["same"]);
+  // etcd, API server, controller manager, scheduler and kwok, twice.
+  await eventually(async () => {
+    const running = (await stack.processes()).map(({ command }) => command.trim().slice(0, 100));
+    assert.equal(running.length, 10, running.join("\n"));
+  }, 30);
+}

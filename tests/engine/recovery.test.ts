@@ -1,0 +1,155 @@
+/**
+ * What happens behind a stack's back, and the one command that mends it: docs/recovery.md, on kwok. Told in order on one
+ * stack, by the scripts that a person types.
+ */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { Api } from "../lib/api";
+import { eventually } from "../lib/eventually";
+import { readableSecrets } from "../lib/secrets";
+import { type Outcome, TestStack } from "../lib/stack";
+
+const execute = promisify(execFile);
+
+let stack: TestStack;
+/** All that the scripts have said. */
+const said: string[] = [];
+
+before(async () => {
+  stack = await TestStack.create({ "mesh:runtime": "kwok" });
+  await script("start", stack.name);
+});
+after(async () => {
+  await stack.end();
+});
+
+async function script(...words: string[]): Promise<string> {
+  const { ok, output } = await stack.script(...words);
+  said.push(output);
+  assert.ok(ok, output.slice(-5000));
+  return output;
+}
+
+function succeeded(outcome: Outcome): Outcome {
+  said.push(outcome.output);
+  assert.ok(outcome.ok, outcome.output.slice(-5000));
+  return outcome;
+}
+
+const unchanged = async () => assert.deepEqual(succeeded(await stack.up()).changes, []);
+const outside = (cluster: string) => `${stack.name}-${cluster}`;
+const kwokctl = (cluster: string, ...words: string[]) => {
+  const env = { ...process.env, HOME: stack.home.directory };
+  return execute("kwokctl", ["--name", outside(cluster), ...words], { env });
+};
+
+async function api(cluster: string): Promise<Api> {
+  const { kubeconfigs } = await stack.outputs<{ kubeconfigs: Record<string, string> }>({ showSecrets: true });
+  return new Api(kubeconfigs[cluster] ?? "");
+}
+
+async function killApiServer(cluster: string): Promise<void> {
+  const servers = (await stack.processes()).filter(({ command }) =>
+    command.includes(`${outside(cluster)}/bin/kube-apiserver`),
+  );
+  assert.equal(servers.length, 1);
+  for (const { pid } of servers) process.kill(pid, "SIGKILL");
+}
+
+test("an API server that died is started by a preview, which says so and shows no change", async () => {
+  await killApiServer("east");
+  const { output, changes } = succeeded(await stack.preview());
+  assert.match(
+    output,
+    new RegExp(`kwok cluster ${outside("east")}, which this stack made, was stopped: it is started again`),
+  );
+  assert.deepEqual(changes, []);
+});
+
+test("an API server that dies is started by an up", async () => {
+  await killApiServer("east");
+  await unchanged();
+});
+
+test("contexts that were deleted are put back by npm run contexts", async () => {
+  const expected = stack.contexts().sort();
+  assert.equal(expected.length, 2);
+  rmSync(join(stack.home.directory, ".kube/config"));
+  await script("contexts", stack.name);
+  assert.deepEqual(stack.contexts().sort(), expected);
+  await unchanged();
+});
+
+test("an object that was changed by hand is shown by a preview with refresh, and put back by an up with it", async () => {
+  const west = await api("west");
+  const statefulSet = "/apis/apps/v1/namespaces/default/statefulsets/nginx-set";
+  const service = "/api/v1/namespaces/default/services/nginx-svc";
+  const patched = await west.ask("PATCH", statefulSet, { spec: { replicas: 1 } });
+  assert.equal(patched.status, 200);
+  assert.equal((await west.ask("DELETE", service)).status, 200);
+
+  const changed = ({ changes }: Outcome) => changes.filter(({ op }) => op === "update" || op === "create");
+  const shown = changed(succeeded(await stack.preview("--refresh")));
+  assert.deepEqual(shown.map(({ op, name }) => `${op} ${name.split(":").at(-1)}`).sort(), [
+    "create default/nginx-svc",
+    "update default/nginx-set",
+  ]);
+  succeeded(await stack.up("--refresh"));
+  const { body } = await west.get<{ spec: { replicas: number } }>(statefulSet);
+  assert.equal(body.spec.replicas, 3);
+  assert.equal((await west.get(service)).status, 200);
+  await unchanged();
+});
+
+test("after a cluster was stopped and started, verify passes without an up", async () => {
+  await kwokctl("west", "stop", "cluster");
+  const { ok, output } = await stack.script("verify", stack.name);
+  assert.equal(ok, false, "verify of a stopped cluster");
+  assert.match(
+    output,
+    new RegExp(`^cluster west \\(kwok-${outside("west")}\\) does not answer: .* Next: npm start -- ${stack.name}`, "m"),
+  );
+  await kwokctl("west", "start", "cluster");
+  await eventually(async () => assert.equal((await (await api("west")).get("/api/v1/namespaces/default")).status, 200));
+  await script("heal", stack.name);
+  await script("verify", stack.name);
+  await unchanged();
+});
+
+test("a cluster that was deleted by hand is told, and made anew by npm run rebuild", async () => {
+  const old = (await (await api("west")).get("/api/v1/namespaces/kube-system")).body.metadata.uid;
+  await kwokctl("west", "delete", "cluster", "--kubeconfig", join(stack.home.directory, "unused"));
+  const refused = await stack.preview();
+  assert.equal(refused.ok, false);
+  const command = `npm run rebuild -- ${stack.name} west`;
+  assert.match(refused.output, new RegExp(`kwok cluster ${outside("west")}, .*, is gone\\. Next: ${command}`));
+  await script("rebuild", stack.name, "west");
+  assert.notEqual((await (await api("west")).get("/api/v1/namespaces/kube-system")).body.metadata.uid, old);
+  assert.equal(stack.contexts().length, 2);
+  await script("verify", stack.name);
+  await unchanged();
+});
+
+test("after all this no secret can be read where it does not belong", async () => {
+  assert.deepEqual(readableSecrets(said.join("\n")), []);
+  const { stdout } = await execute("ps", ["-ww", "-eo", "args="]);
+  assert.deepEqual(readableSecrets(stdout), []);
+  // What kwok itself keeps of its own: in a directory of the cluster, and gone with it.
+  const files = stack.filesWithSecrets().filter(({ file }) => !file.startsWith(".kwok/clusters/"));
+  assert.deepEqual(files.map(({ file, mode }) => `${mode} ${file}`).sort(), [
+    "600 .kube/config",
+    ...["east", "west"].map((name) => `600 .local/share/linkerd-multicluster-mesh/${outside(name)}/kubeconfig`),
+  ]);
+});
+
+test("a stack whose clusters are stopped can be destroyed, and nothing is left", async () => {
+  await killApiServer("east");
+  await kwokctl("west", "stop", "cluster");
+  await script("stop", stack.name);
+  assert.deepEqual(await stack.export(), []);
+  assert.deepEqual(await stack.leftovers([]), []);
+});

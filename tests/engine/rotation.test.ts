@@ -1,0 +1,106 @@
+/**
+ * Rotations on real API servers, watched by a client that asks at every moment whether each proxy would accept each other
+ * one. The proxies are modelled: see tests/lib/trustWatch.ts. Interrupted in the middle, and gone on with.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Api } from "../lib/api";
+import { eventually } from "../lib/eventually";
+import { TestStack } from "../lib/stack";
+import { TrustWatch } from "../lib/trustWatch";
+
+interface Outputs {
+  kubeconfigs: Record<string, string>;
+  trustAnchorExpires: string;
+  clusters: Record<string, { issuerExpires: string }>;
+}
+
+let stack: TestStack;
+let outputs: Outputs;
+
+before(async () => {
+  stack = await TestStack.create({ "mesh:runtime": "kwok" });
+  await script("start", stack.name);
+  outputs = await stack.outputs<Outputs>({ showSecrets: true });
+});
+after(async () => {
+  await stack.end();
+});
+
+async function script(...words: string[]): Promise<string> {
+  const { ok, output } = await stack.script(...words);
+  assert.ok(ok, output.slice(-5000));
+  return output;
+}
+
+/** Runs it under watch, and demands that no proxy ever met one it would refuse. */
+async function watched(work: () => Promise<void>): Promise<TrustWatch> {
+  const clusters = Object.entries(outputs.kubeconfigs).map(
+    ([name, kubeconfig]) => [name, new Api(kubeconfig)] as const,
+  );
+  const watch = new TrustWatch(Object.fromEntries(clusters));
+  try {
+    await work();
+    // The last pods of the old kind may be going still.
+    await sleep(1000);
+  } finally {
+    await watch.end();
+  }
+  assert.deepEqual([...watch.refusals], []);
+  assert.ok(watch.looks > 20, `${watch.looks} looks`);
+  return watch;
+}
+
+async function unchanged(): Promise<void> {
+  const { ok, output, changes } = await stack.up();
+  assert.ok(ok, output.slice(-5000));
+  assert.deepEqual(changes, []);
+}
+
+test("new issuers: pods restart, and every one trusts every other all the while", async (t) => {
+  const { seen, looks, pairs } = await watched(async () => void (await script("rotate", "issuers", stack.name)));
+  t.diagnostic(`${looks} looks, ${pairs} pairs of proxies`);
+  // One an old and a new one for each of both clusters.
+  assert.deepEqual([seen.anchors.size, seen.issuers.size], [1, 4]);
+  await unchanged();
+});
+
+test("a new anchor, its rotation killed in the second step and gone on with: never without a common one", async (t) => {
+  const { seen, looks, pairs } = await watched(async () => {
+    const rotation = stack.script("rotate", "anchor", stack.name);
+    const settings = () => stack.settings()["mesh:trustAnchors"];
+    await eventually(() => assert.deepEqual(settings(), [2, 1]));
+    const engine = await eventually(async () => {
+      const found = (await stack.processes()).find(({ command }) => /^\S*pulumi up /.test(command));
+      assert.ok(found);
+      return found;
+    });
+    await sleep(6_000);
+    process.kill(engine.pid, "SIGKILL");
+    const { ok, output } = await rotation;
+    assert.equal(ok, false);
+    assert.match(output, new RegExp(`Next: npm run rotate -- anchor ${stack.name} goes on with it`));
+    await script("rotate", "anchor", stack.name);
+  });
+  t.diagnostic(`${looks} looks, ${pairs} pairs of proxies`);
+  assert.deepEqual(stack.settings()["mesh:trustAnchors"], [2]);
+  // Old, both, new; and in each cluster an issuer of before, one of each step that makes them, and one of the resumption.
+  assert.equal(seen.anchors.size, 3);
+  assert.ok(seen.issuers.size >= 6, `${seen.issuers.size} issuers`);
+  await unchanged();
+});
+
+test("the watch sees an anchor that is replaced at once", async () => {
+  const clusters = Object.entries(outputs.kubeconfigs).map(
+    ([name, kubeconfig]) => [name, new Api(kubeconfig)] as const,
+  );
+  const watch = new TrustWatch(Object.fromEntries(clusters));
+  stack.configure({ "mesh:trustAnchors": [3] });
+  try {
+    await script("start", stack.name);
+  } finally {
+    await watch.end();
+  }
+  assert.notEqual(watch.refusals.size, 0);
+});
