@@ -3,9 +3,11 @@ import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { stringify } from "yaml";
+import { engineSettings } from "../cli/backend";
 import { root } from "../cli/paths";
 import { makePulumiHome, pulumiHome } from "../cli/pulumiHome";
 import { capture, type Environment, UserError } from "../cli/run";
+import { withoutCheckpoints } from "../cli/stack";
 import { type Cost, measure } from "./measure";
 
 /** A stack that is only there to be measured. */
@@ -34,7 +36,7 @@ export class Lab {
     this.env = {
       ...tools,
       PULUMI_HOME: pulumiHome(),
-      PULUMI_SKIP_UPDATE_CHECK: "true",
+      ...engineSettings,
       PULUMI_BACKEND_URL: `file://${inside("state")}`,
       PULUMI_CONFIG_PASSPHRASE: "measured and thrown away",
       KWOK_WORKDIR: inside("kwok"),
@@ -56,7 +58,11 @@ export class Lab {
 
     const flags = ["--stack", name, "--config-file", file, "--non-interactive"];
     const stack: LabStack = {
-      pulumi: (verb, ...more) => measure("pulumi", [verb, ...flags, ...more], { env: this.env, cwd, log: this.log }),
+      pulumi: (verb, ...more) => {
+        // As the npm scripts run it.
+        const env = { ...this.env, ...(verb === "destroy" && withoutCheckpoints) };
+        return measure("pulumi", [verb, ...flags, ...more], { env, cwd, log: this.log });
+      },
       export: () => this.capture(["stack", "export", "--show-secrets", "--stack", name], cwd),
       stateFile: path.join(this.directory, "state", ".pulumi", "stacks", project, `${name}.json`),
     };

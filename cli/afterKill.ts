@@ -15,7 +15,7 @@ interface Lock {
 
 /**
  * Clears what a killed engine leaves with the default backend: its lock, which would refuse every update until
- * `pulumi cancel`, and its plugins, which would notice within five minutes and until then may still change things.
+ * `pulumi cancel`, its plugins, which would notice within five minutes, and its program.
  * Locks of live processes and of other machines stay, and the engine tells of them.
  */
 export async function clearAfterKill(stack: string): Promise<void> {
@@ -32,14 +32,18 @@ export async function clearAfterKill(stack: string): Promise<void> {
   }
 }
 
-/** Ends plugins and language hosts whose engine does not answer any more: its address is their last argument. */
+/** Plugins and language hosts have their engine's address as last argument, the program as an option. */
+const withEngine =
+  /pulumi-(?:resource|language)-.* 127\.0\.0\.1:(\d+)$|@pulumi\/pulumi\/cmd\/run.* --engine 127\.0\.0\.1:(\d+)/;
+
+/** Ends plugins, language hosts and programs whose engine does not answer any more. */
 async function endPluginsWithoutEngine(): Promise<void> {
   const { stdout } = await capture("ps", ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,args="]);
   for (const line of stdout.split("\n")) {
-    const [, pid, port] = /^ *(\d+) .*pulumi-(?:resource|language)-.* 127\.0\.0\.1:(\d+)$/.exec(line) ?? [];
-    if (pid !== undefined && !(await answers(Number(port))) && isAlive(Number(pid))) {
-      process.kill(Number(pid), "SIGTERM");
-    }
+    const [, pluginsEngine, programsEngine] = withEngine.exec(line) ?? [];
+    const engine = Number(pluginsEngine ?? programsEngine);
+    const pid = Number.parseInt(line);
+    if (engine && !(await answers(engine)) && isAlive(pid)) process.kill(pid, "SIGKILL");
   }
 }
 

@@ -5,19 +5,22 @@ import { stateDirectory } from "./paths";
 import { defaultBackend, hasLogin, makePulumiHome, pulumiHome } from "./pulumiHome";
 import type { Environment } from "./run";
 
+/** How the engine is told to run, whatever the backend. What each of it saves stands in docs/performance.md. */
+export const engineSettings = {
+  PULUMI_SKIP_UPDATE_CHECK: "true",
+  // The engine makes much garbage of little use, writing the whole state at each step; for some 200 MB.
+  GOGC: process.env.GOGC ?? "400",
+  // The SDK would read every child of every chart back. Nothing here asks for them: components/multicluster.ts.
+  PULUMI_DISABLE_RESOURCE_REFERENCES: "true",
+};
+
 /**
  * What pulumi needs in its environment to find the state. With a login, or PULUMI_BACKEND_URL, that is the user's own
  * matter; else state goes to `.state/` under a generated passphrase.
  */
 export function backendEnvironment(): Environment {
   makePulumiHome();
-  const common = {
-    PULUMI_HOME: pulumiHome(),
-    PULUMI_SKIP_UPDATE_CHECK: "true",
-    // The engine makes much garbage of little use, writing the whole state at each step: a quarter less CPU on an update,
-    // for some 200 MB. docs/performance.md
-    GOGC: process.env.GOGC ?? "400",
-  };
+  const common = { ...engineSettings, PULUMI_HOME: pulumiHome() };
   if (hasLogin()) return common;
   return {
     ...common,

@@ -57,21 +57,24 @@ export async function stackOutputs(stack: string, env: Environment, ...flags: st
   return JSON.parse(stdout);
 }
 
+/**
+ * Destroying again from the state of before does the same, so it need not be written at each of hundreds of steps, which is
+ * most of the time. Not where objects are taken out of clusters that stay.
+ */
+export const withoutCheckpoints: Environment = { PULUMI_SKIP_CHECKPOINTS: "true" };
+
 /** Runs `pulumi up` or `destroy` on the stack, showing it, and keeps what happened when in `.state/events/`. */
 export async function update(verb: "up" | "destroy", stack: string, args: string[], env: Environment): Promise<number> {
   const shown = [verb, "--stack", stack, "--yes", "--skip-preview", ...args];
   await clearAfterKill(stack);
   say(`$ pulumi ${shown.join(" ")}`);
   const events = new EventLog();
-  // Destroying again from the state of before does the same, so it need not be written at each of hundreds of steps,
-  // which is most of the time. Not where objects are taken out of clusters that stay.
   const idempotent = verb === "destroy" && chooseRuntime(stack) !== "existing";
-  const checkpoints: Environment = idempotent ? { PULUMI_SKIP_CHECKPOINTS: "true" } : {};
   const flags = [...(await configFlags(stack)), "--event-log", await events.listen()];
   try {
     // --event-log is one of the flags for pulumi's own developers.
     return await run("pulumi", [...shown, ...flags], {
-      env: { ...env, ...checkpoints, PULUMI_DEBUG_COMMANDS: "true" },
+      env: { ...env, ...(idempotent && withoutCheckpoints), PULUMI_DEBUG_COMMANDS: "true" },
     });
   } finally {
     events.close(stack);

@@ -67,21 +67,30 @@ export class Multicluster extends pulumi.ComponentResource {
       { parent: this, dependsOn: [this.namespace, linkerd], transforms: [withoutDescriptions, withoutSettling] },
     );
     this.gatewayAddress =
-      cluster.gatewayForPeers === undefined ? gatewayOf(chart) : pulumi.output(cluster.gatewayForPeers);
+      cluster.gatewayForPeers === undefined
+        ? gatewayAddress(`${name}-gateway`, chart, { parent: this })
+        : pulumi.output(cluster.gatewayForPeers);
     this.registerOutputs({ gatewayAddress: this.gatewayAddress });
   }
 }
 
-/** The address that the cluster's load balancer gave the gateway: its host name (AWS) or IP. */
-function gatewayOf(chart: k8s.helm.v4.Chart): pulumi.Output<string> {
-  return chart.resources.apply((resources: unknown[]) => {
-    const services = resources.filter((child): child is k8s.core.v1.Service => k8s.core.v1.Service.isInstance(child));
-    const named = services.map(({ metadata, status }) => pulumi.all([metadata.name, status.loadBalancer.ingress]));
-    return pulumi.all(named).apply((found) => {
-      const ingress = found.find(([name]) => name === "linkerd-gateway")?.[1]?.[0];
-      const address = ingress?.hostname ?? ingress?.ip;
-      if (!address) throw new pulumi.RunError("linkerd-gateway has no address: does the cluster have load balancers?");
-      return address;
-    });
+/**
+ * The address that the cluster's load balancer gave the gateway: its host name (AWS) or IP.
+ *
+ * The Service is read by its id, which is known once the chart's objects stand. The chart hands out its children as well,
+ * but the SDK then reads every one of them back, which takes a third of a preview: PULUMI_DISABLE_RESOURCE_REFERENCES,
+ * which the npm scripts set, makes ids of them.
+ */
+function gatewayAddress(name: string, chart: k8s.helm.v4.Chart, opts: pulumi.CustomResourceOptions) {
+  const id = chart.resources.apply((children: (pulumi.CustomResource | string)[]) =>
+    pulumi
+      .all(children.map((child) => (typeof child === "string" ? child : child.id)))
+      .apply((ids) => ids.find((id) => id === `${multiclusterNamespace}/linkerd-gateway`) ?? ""),
+  );
+  const { status } = k8s.core.v1.Service.get(name, id, opts);
+  return status.loadBalancer.ingress.apply((ingresses) => {
+    const address = ingresses?.[0]?.hostname ?? ingresses?.[0]?.ip;
+    if (!address) throw new pulumi.RunError("linkerd-gateway has no address: does the cluster have load balancers?");
+    return address;
   });
 }

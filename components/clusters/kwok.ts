@@ -3,6 +3,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterPlan } from "../../plan";
 import type { Cluster } from "./cluster";
+import { kwokLoadBalancer } from "./lifecycle/spec";
 import { localCluster } from "./local";
 
 /**
@@ -15,6 +16,7 @@ export class KwokCluster extends pulumi.ComponentResource implements Cluster {
   readonly kubeconfig: pulumi.Output<string>;
   readonly provider: k8s.Provider;
   readonly apiServerForPeers: pulumi.Output<string>;
+  readonly gatewayForPeers = kwokLoadBalancer;
   readonly lifeline: command.local.Command;
 
   constructor(

@@ -6,6 +6,8 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { promisify } from "node:util";
 import { parse, stringify } from "yaml";
+import { engineSettings } from "../../cli/backend";
+import { providerEnvironment } from "../../cli/prepare";
 import { type Process, processes } from "./processes";
 import { filesWithSecrets } from "./secrets";
 
@@ -104,9 +106,9 @@ export class TestStack {
       PULUMI_HOME: path.join(home.directory, ".pulumi"),
       PULUMI_BACKEND_URL: `file://${state}`,
       PULUMI_CONFIG_PASSPHRASE: "of a test",
-      PULUMI_SKIP_UPDATE_CHECK: "true",
       // As npm run env has it.
-      PULUMI_K8S_ENABLE_PATCH_FORCE: "true",
+      ...engineSettings,
+      ...providerEnvironment("kwok"),
       // For --event-log, a flag for Pulumi's own developers.
       PULUMI_DEBUG_COMMANDS: "true",
       MESH_CHART_DIRECTORY: path.join(root, "registry-only/charts"),

@@ -4,9 +4,10 @@
  * Mocks know neither charts' objects nor dependsOn, parents and deletedWith: tests/engine looks at those.
  */
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
-import { before, test } from "node:test";
-import * as k8s from "@pulumi/kubernetes";
+import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import * as state from "@pulumi/pulumi/runtime/state";
 import { Mesh } from "../../components/mesh";
@@ -42,6 +43,8 @@ const made = {
     data: pulumi.secret({ "ca.crt": base64("CA OF THE TARGET"), token: base64("TOKEN OF THE ACCOUNT") }),
   },
 } as Record<string, Properties>;
+/** Id of the one object of a chart that the program reads. */
+const gateway = "linkerd-multicluster/linkerd-gateway";
 const secrets = [
   "PRIVATE KEY OF TLS",
   "KUBECONFIG OF THE HOST",
@@ -49,30 +52,42 @@ const secrets = [
   base64("TOKEN OF THE ACCOUNT"),
 ];
 
+/** Clusters of the user's, by contexts of a kubeconfig. */
+const kubeconfig = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "components-test-")), "kubeconfig");
+const names = ["east", "west"];
+const existing = Object.fromEntries(names.map((name) => [name, { context: name, kubeconfig }]));
+const twoContexts = {
+  clusters: names.map((name) => ({ name, cluster: { server: `https://${name}.example.com` } })),
+  users: names.map((name) => ({ name, user: {} })),
+  contexts: names.map((name) => ({ name, context: { cluster: name, user: name } })),
+};
+after(() => fs.rmSync(path.dirname(kubeconfig), { recursive: true }));
+
 function base64(text: string): string {
   return Buffer.from(text).toString("base64");
 }
 
 /** Runs the program's graph against mocks: in a preview nothing that a provider makes up is known. */
-async function raise(preview: boolean, runtime: "k3d" | "kwok"): Promise<Raised> {
+async function raise(preview: boolean, runtime: "k3d" | "kwok" | "existing"): Promise<Raised> {
   const asked: Asked[] = [];
   const mocks: pulumi.runtime.Mocks = {
-    newResource({ type, name, inputs }) {
+    newResource({ type, name, inputs, id }) {
       asked.push({ type, name, inputs: inputs as Properties });
       const state = { ...(inputs as Properties), ...(preview ? {} : made[type]) };
-      if (type === "kubernetes:helm.sh/v4:Chart" && !preview) state.resources = gateway ? [gateway] : [];
-      if (name === "gateway") state.status = { loadBalancer: { ingress: [{ ip: "192.0.2.7" }] } };
-      return { id: `id of ${name}`, state };
+      // As the engine hands a chart's children out without resource references: by their ids.
+      if (type === "kubernetes:helm.sh/v4:Chart" && !preview) state.resources = [gateway];
+      if (id === gateway) state.status = { loadBalancer: { ingress: [{ ip: "192.0.2.7" }] } };
+      return { id: id || `id of ${name}`, state };
     },
     call: ({ inputs }) => inputs as Properties,
   };
   await pulumi.runtime.setMocks(mocks, "mesh", "dev", preview);
   // Mocks refuse transforms; they do not run them either. The typings leave getStore out.
   (state as unknown as { getStore(): { supportsTransforms: boolean } }).getStore().supportsTransforms = true;
-  // A chart is made by the provider; in its place the one object of it that the program reads.
-  const gateway = preview ? undefined : new k8s.core.v1.Service("gateway", { metadata: { name: "linkerd-gateway" } });
-
-  const settings = checkSettings({ runtime }, path.join(__dirname, "../.."));
+  const settings = checkSettings(
+    { runtime, ...(runtime === "existing" && { existing }) },
+    path.join(__dirname, "../.."),
+  );
   const plan = makePlan("dev", settings);
   const charts = {
     "linkerd-crds": "/charts/crds",
@@ -81,16 +96,19 @@ async function raise(preview: boolean, runtime: "k3d" | "kwok"): Promise<Raised>
   };
   const mesh = new Mesh("mesh", { plan, settings, charts, owner: "stack dev of here" });
   await pulumi.runtime.disconnect();
-  return { asked: asked.filter(({ name }) => name !== "gateway"), mesh, plan };
+  return { asked, mesh, plan };
 }
 
 let update: Raised;
 let preview: Raised;
 let kwok: Raised;
+let yours: Raised;
 before(async () => {
+  fs.writeFileSync(kubeconfig, JSON.stringify(twoContexts));
   update = await raise(false, "k3d");
   preview = await raise(true, "k3d");
   kwok = await raise(false, "kwok");
+  yours = await raise(false, "existing");
 });
 
 function of(raised: Raised, type: string): Asked[] {
@@ -165,13 +183,14 @@ test("no plain output holds a secret, and the kubeconfigs are one", async () => 
   assert.equal(await pulumi.isSecret(preview.mesh.kubeconfigs), true);
 });
 
-test("k3d's addresses are host names; without such the gateway's Service tells", async () => {
+test("gateways are known beforehand on k3d and kwok; of your own clusters the Service tells", async () => {
   assert.deepEqual(
     [await valueOf(update.mesh.clusters.west!.gateway), await valueOf(update.mesh.clusters.west!.apiServer)],
     ["k3d-west-server-0", "https://k3d-west-serverlb:6443"],
   );
-  assert.equal(await valueOf(kwok.mesh.clusters.west!.gateway), "192.0.2.7");
-  assert.equal(specOf(kwok).gatewayAddress, "192.0.2.7");
+  assert.equal(await valueOf(kwok.mesh.clusters.west!.gateway), "192.0.2.1");
+  assert.equal(await valueOf(yours.mesh.clusters.west!.gateway), "192.0.2.7");
+  assert.equal(specOf(yours).gatewayAddress, "192.0.2.7");
 });
 
 function specOf(raised: Raised): Properties {

@@ -6,7 +6,7 @@ import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "./kubeconfig";
 import { clusterDirectory, exclusively, exists, ownKubeconfig, writePrivately } from "./places";
 import { endLeftRunning, main, run } from "./run";
-import { type LocalSpec, variable } from "./spec";
+import { kwokLoadBalancer, type LocalSpec, variable } from "./spec";
 
 /** Kubernetes that the official binaries are taken of, where none are on PATH. */
 const kubernetesVersion = "v1.34.4";
@@ -91,8 +91,7 @@ function signature(name: string): string {
 /**
  * Every port is given: kwokctl picks free ones otherwise, and two at once pick the same. etcd's peer port has no flag.
  *
- * Nothing gives a LoadBalancer Service its address on kwok, and Pulumi rightly waits for one: the Stage does. The
- * address is from the range kept for documentation (RFC 5737), since no traffic flows.
+ * Nothing gives a LoadBalancer Service its address on kwok, and Pulumi rightly waits for one: the Stage does.
  */
 function configuration(spec: LocalSpec): string {
   const [apiServer, etcd, etcdPeer, controllerManager, scheduler, kwok] = spec.ports;
@@ -121,7 +120,7 @@ function configuration(spec: LocalSpec): string {
           { key: ".status.loadBalancer.ingress", operator: "DoesNotExist" },
         ],
       },
-      next: { statusTemplate: "loadBalancer:\n  ingress:\n  - ip: 192.0.2.1\n" },
+      next: { statusTemplate: `loadBalancer:\n  ingress:\n  - ip: ${kwokLoadBalancer}\n` },
     },
   };
   return [kwokctl, loadBalancer].map((document) => stringify(document)).join("---\n");

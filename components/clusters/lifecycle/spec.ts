@@ -21,6 +21,9 @@ export interface K3dSpec extends LocalSpec {
   registryMirror?: string;
 }
 
+/** What every LoadBalancer Service of a kwok cluster is given. From the range kept for documentation (RFC 5737). */
+export const kwokLoadBalancer = "192.0.2.1";
+
 /**
  * Reads a variable of the environment.
  *
