@@ -6,6 +6,10 @@ import { makePlan } from "./plan";
 import { preflight } from "./preflight";
 import { readSettings } from "./settings";
 
+// Pulumi looks up in source maps where each resource was made, a tenth of a preview, and Node.js 20 takes some fifteen
+// seconds to print the stack of an error. MESH_STACK_TRACES=1 has both.
+if (!process.env.MESH_STACK_TRACES) Error.stackTraceLimit = 0;
+
 /** Settings in, mesh, outputs out. */
 export = async () => {
   const settings = readSettings();

@@ -9,6 +9,7 @@ import { makePulumiHome, pulumiHome } from "../cli/pulumiHome";
 import { capture, type Environment, UserError } from "../cli/run";
 import { withoutCheckpoints } from "../cli/stack";
 import { type Cost, measure } from "./measure";
+import type { StateSize } from "./results";
 
 /** A stack that is only there to be measured. */
 export interface LabStack {
@@ -16,8 +17,7 @@ export interface LabStack {
   pulumi: (verb: string, ...flags: string[]) => Promise<Cost>;
   /** Its state with secrets in plain. */
   export: () => Promise<string>;
-  /** Its state's file in the backend. */
-  stateFile: string;
+  state: () => Promise<StateSize>;
 }
 
 /** A place apart: state, clusters, kubeconfig and logs of a measurement, in one temporary directory. */
@@ -64,7 +64,15 @@ export class Lab {
         return measure("pulumi", [verb, ...flags, ...more], { env, cwd, log: this.log });
       },
       export: () => this.capture(["stack", "export", "--show-secrets", "--stack", name], cwd),
-      stateFile: path.join(this.directory, "state", ".pulumi", "stacks", project, `${name}.json`),
+      state: async () => {
+        const text = await this.capture(["stack", "export", "--stack", name], cwd);
+        const state = JSON.parse(text) as { deployment: { resources?: unknown[] } };
+        return {
+          file: fs.statSync(path.join(this.directory, "state", ".pulumi", "stacks", project, `${name}.json.zst`)).size,
+          json: Buffer.byteLength(JSON.stringify(state)),
+          resources: state.deployment.resources?.length ?? 0,
+        };
+      },
     };
     this.stacks.push(stack);
     return stack;
@@ -73,8 +81,9 @@ export class Lab {
   /** Destroys what stands and removes the directory. On failure it is left, with its log, and named. */
   async close(): Promise<void> {
     try {
-      const standing = this.stacks.filter(({ stateFile }) => resourcesIn(stateFile) > 0);
-      for (const stack of standing) await stack.pulumi("destroy", "--yes", "--skip-preview");
+      for (const stack of this.stacks) {
+        if ((await stack.state()).resources > 0) await stack.pulumi("destroy", "--yes", "--skip-preview");
+      }
     } catch (error) {
       throw new UserError(`${this.directory} is left as it is, clusters running: ${String(error)}`);
     }
@@ -86,14 +95,6 @@ export class Lab {
     if (code !== 0) throw new UserError(`pulumi ${args.join(" ")} failed: ${stderr.trim()}`);
     return stdout;
   }
-}
-
-/** How many resources a state file of the local backend holds. */
-export function resourcesIn(stateFile: string): number {
-  const state = JSON.parse(fs.readFileSync(stateFile, "utf8")) as {
-    checkpoint: { latest: { resources?: unknown[] } | null };
-  };
-  return state.checkpoint.latest?.resources?.length ?? 0;
 }
 
 /** kwokctl keeps what it downloaded under its directory, which is another one here. */

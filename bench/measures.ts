@@ -53,7 +53,7 @@ async function measureRehearsal(lab: Lab, rounds: number, results: Results): Pro
     const step = async (figure: string, cost: Promise<Cost>) => results.add(figure, await tell(round, figure, cost));
 
     await step("up", stack.pulumi("up", "--yes", "--skip-preview"));
-    results.addState("rehearsal", stack.stateFile);
+    results.addState("rehearsal", await stack.state());
     await step("up again", stack.pulumi("up", "--yes", "--skip-preview"));
     changeManifest(manifests);
     await step("up, a manifest changed", stack.pulumi("up", "--yes", "--skip-preview"));
@@ -93,7 +93,7 @@ async function measureGrowth(lab: Lab, rounds: number, results: Results): Promis
         [`destroy, ${count} clusters`, "destroy", "--yes", "--skip-preview"],
       ] as const) {
         results.add(figure, await tell(round, figure, stack.pulumi(verb, ...flags)));
-        if (verb === "up") results.addState(`${count} clusters`, stack.stateFile);
+        if (verb === "up") results.addState(`${count} clusters`, await stack.state());
       }
     }
   }

@@ -19,7 +19,9 @@ export async function stackEnvironment(stack: string, runtime: Runtime): Promise
 
 /** Whether the default backend, when it is the one, lacks the stack: told without pulumi, which may not be there yet. */
 export function isKnownAbsent(stack: string): boolean {
-  return !hasLogin() && !fs.existsSync(path.join(stateDirectory, ".pulumi", "stacks", project, `${stack}.json`));
+  const file = path.join(stateDirectory, ".pulumi", "stacks", project, `${stack}.json`);
+  // As it is, or compressed: cli/backend.ts.
+  return !hasLogin() && !["", ".gz", ".zst"].some((ending) => fs.existsSync(file + ending));
 }
 
 /** Whether the backend has the stack. */

@@ -4,5 +4,5 @@
  * Relative to the project's directory, where Pulumi runs commands, so that state is the same on every machine.
  */
 export function program(file: string, ...words: string[]): string {
-  return ["node", "--import", "tsx", file, ...words].join(" ");
+  return ["node", "--require", "tsx/cjs", file, ...words].join(" ");
 }

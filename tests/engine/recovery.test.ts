@@ -136,6 +136,7 @@ test("a cluster that was deleted by hand is told, and made anew by npm run rebui
 
 test("after all this no secret can be read where it does not belong", async () => {
   assert.deepEqual(readableSecrets(said.join("\n")), []);
+  assert.deepEqual(readableSecrets(await stack.exportText()), []);
   const { stdout } = await execute("ps", ["-ww", "-eo", "args="]);
   assert.deepEqual(readableSecrets(stdout), []);
   // What kwok itself keeps of its own: in a directory of the cluster, and gone with it.

@@ -171,10 +171,14 @@ test("a stopped cluster is started by whatever needs it, says so, and its links 
   await eventually(async () => assert.deepEqual(await asLink("services", "secrets"), { services: 200, secrets: 403 }));
 });
 
-test("links survive a restart of Docker without another up", async () => {
+test("links survive a restart of Docker without another up, and verify passes", async () => {
   await engine.restart(clusters.flatMap((cluster) => [`k3d-${cluster}-server-0`, `k3d-${cluster}-serverlb`]));
   await eventually(async () => assert.deepEqual(await asLink("services", "secrets"), { services: 200, secrets: 403 }));
   await eventually(() => kubectl("east", "get", "nodes"));
+  for (const script of ["heal", "verify"]) {
+    const { ok, output } = await stack.script(script, stack.name);
+    assert.ok(ok, output.slice(-5000));
+  }
   assert.deepEqual(succeeded(await stack.preview()).changes, []);
 });
 

@@ -13,7 +13,7 @@ export function readableSecrets(text: string): string[] {
 
 /**
  * Every file under a directory in which a secret can be read. Links are not followed, executables and the data of etcd are
- * passed over: what a cluster holds is the cluster's.
+ * passed over: what a cluster holds is the cluster's. So are states, which are compressed with zstd: to be exported.
  */
 export function filesWithSecrets(directory: string): { file: string; mode: string }[] {
   return fs.readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
