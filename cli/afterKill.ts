@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
-import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
+import { answers } from "../components/clusters/lifecycle/check";
 import { stateDirectory } from "./paths";
 import { hasLogin } from "./pulumiHome";
 import { capture, say } from "./run";
@@ -45,17 +45,6 @@ async function endPluginsWithoutEngine(): Promise<void> {
     const pid = Number.parseInt(line);
     if (engine && !(await answers(engine)) && isAlive(pid)) process.kill(pid, "SIGKILL");
   }
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, "127.0.0.1");
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }
 
 /** Whether a process is there, whoever's it is. */

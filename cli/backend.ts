@@ -8,8 +8,9 @@ import type { Environment } from "./run";
 /** How the engine is told to run, whatever the backend. What each of it saves stands in docs/performance.md. */
 export const engineSettings = {
   PULUMI_SKIP_UPDATE_CHECK: "true",
-  // The engine makes much garbage of little use, writing the whole state at each step; for some 200 MB.
+  // The engine makes much garbage, writing the whole state at each step: collected less often, up to a bound.
   GOGC: process.env.GOGC ?? "400",
+  GOMEMLIMIT: process.env.GOMEMLIMIT ?? "1GiB",
   // The SDK would read every child of every chart back. Nothing here asks for them: components/multicluster.ts.
   PULUMI_DISABLE_RESOURCE_REFERENCES: "true",
   // The whole state is written twice a resource: a tenth of the bytes. `pulumi stack export` shows it as ever.

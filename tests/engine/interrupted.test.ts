@@ -126,7 +126,7 @@ async function interrupt({ run, raises }: Pick<Operation, "run" | "raises">, kin
     await succeeded(raises ? stack.script("stop", stack.name) : stack.up());
     const running = run();
     const victim = await killed(kind, at * 0.8 ** attempt, running);
-    await running;
+    await givenUp(running);
     if (victim) return victim.trim().slice(0, 100);
   }
   throw new Error(`ten times it ended with no ${kind} to kill`);
@@ -143,9 +143,17 @@ async function killed(kind: Kind, at: number, running: Promise<unknown>): Promis
   return undefined;
 }
 
-function kill({ pid }: Process): boolean {
+/** Waits for its end; a person does not wait the ten minutes that pods of a dead cluster are given, and types Ctrl-C. */
+async function givenUp(running: Promise<unknown>): Promise<void> {
+  if (await Promise.race([running.then(() => true), sleep(60_000, false)])) return;
+  for (const engine of await stack.processes()) if (kinds.engine.test(engine.command)) kill(engine, "SIGINT");
+  await running;
+}
+
+/** Whether there was still something to send it to. */
+function kill({ pid }: Process, signal: NodeJS.Signals = "SIGKILL"): boolean {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;

@@ -1,13 +1,13 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { promisify } from "node:util";
 import { parse, stringify } from "yaml";
 import { engineSettings } from "../../cli/backend";
 import { providerEnvironment } from "../../cli/prepare";
+import { answers } from "../../components/clusters/lifecycle/check";
 import { type Process, processes } from "./processes";
 import { filesWithSecrets } from "./secrets";
 
@@ -318,15 +318,4 @@ function readEvents(events: EngineEvent[]): Pick<Outcome, "changes" | "summary">
 
 function entries(directory: string): string[] {
   return fs.existsSync(directory) ? fs.readdirSync(directory) : [];
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, "127.0.0.1");
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }

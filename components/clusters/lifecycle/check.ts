@@ -58,7 +58,7 @@ export async function problem(
  * Starts the cluster if this stack made it and it is stopped, as after a reboot: nothing can be previewed without it.
  *
  * @returns whether it had to be started
- * @throws Error when it does not answer within a minute after that
+ * @throws Error when it does not answer within three minutes after that
  */
 export async function wake(runtime: LocalRuntime, name: string, owner: string): Promise<boolean> {
   const isUp = async () => ((await runtime.find(name))?.running ?? false) && (await isReady(name));
@@ -66,9 +66,9 @@ export async function wake(runtime: LocalRuntime, name: string, owner: string): 
   // A process that was killed just now is there for a moment still, and kwokctl would not start it anew.
   await sleep(1_000);
   await exclusively(clusterDirectory(name), () => runtime.start(name));
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 180_000;
   while (!(await isUp())) {
-    if (Date.now() > end) throw new Error("it does not answer a minute after it was started");
+    if (Date.now() > end) throw new Error("it does not answer three minutes after it was started");
     await sleep(500);
   }
   return true;
@@ -164,7 +164,8 @@ interface OwnKubeconfig {
   users: { user: { "client-certificate-data"?: string; "client-key-data"?: string } }[];
 }
 
-function answers(port: number): Promise<boolean> {
+/** Whether something listens on a port of the loopback. */
+export function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(port, "127.0.0.1");
     const settle = (answer: boolean) => {

@@ -11,9 +11,10 @@ const exec = promisify(execFile);
  */
 export async function run(file: string, args: string[], env: Record<string, string> = {}): Promise<string> {
   try {
-    // GOGC is meant for the engine (cli/backend.ts); API servers would live with it as long as they run.
+    // Meant for the engine (cli/backend.ts); API servers would live with them as long as they run.
     const inherited = { ...process.env };
     delete inherited.GOGC;
+    delete inherited.GOMEMLIMIT;
     const { stdout } = await exec(file, args, { maxBuffer: 64 * 1024 * 1024, env: { ...inherited, ...env } });
     return stdout;
   } catch (error) {
