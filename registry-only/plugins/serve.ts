@@ -78,6 +78,13 @@ function diffResponse(changes: Change[]): pb.DiffResponse {
   return response;
 }
 
+/** Not AbortSignal.timeout: as a part of AbortSignal.any it can be collected in Node.js 20, and then never fires. */
+function after(seconds: number): AbortSignal {
+  const over = new AbortController();
+  setTimeout(() => over.abort(), seconds * 1000).unref();
+  return over.signal;
+}
+
 /** A handler that may throw; the signal ends with the call. */
 const unary =
   <Request, Response>(
@@ -126,7 +133,7 @@ export function methods(provider: Provider, engine?: string): grpc.UntypedServic
   const operation = (urn: string, timeout: number, preview: boolean, signal: AbortSignal): Operation => ({
     name: urn.split("::").slice(3).join("::"),
     preview,
-    signal: AbortSignal.any([signal, cancel.signal, ...(timeout > 0 ? [AbortSignal.timeout(timeout * 1000)] : [])]),
+    signal: AbortSignal.any([signal, cancel.signal, ...(timeout > 0 ? [after(timeout)] : [])]),
     log: log(urn),
   });
 
