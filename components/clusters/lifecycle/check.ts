@@ -1,7 +1,7 @@
 import * as fs from "node:fs/promises";
-import * as https from "node:https";
 import * as net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isReady, servesCustomResources } from "./apiServer";
 import { clusterDirectory, exclusively, exists, ownerFile, ownKubeconfig, writePrivately } from "./places";
 import type { LocalSpec } from "./spec";
 
@@ -67,7 +67,7 @@ export async function wake(runtime: LocalRuntime, name: string, owner: string): 
   await sleep(1_000);
   await exclusively(clusterDirectory(name), () => runtime.start(name));
   const end = Date.now() + 180_000;
-  while (!(await isUp())) {
+  while (!(await isUp()) || !(await servesCustomResources(name))) {
     if (Date.now() > end) throw new Error("it does not answer three minutes after it was started");
     await sleep(500);
   }
@@ -133,35 +133,6 @@ async function portProblem(spec: LocalSpec): Promise<string | undefined> {
 async function wasMade(name: string, owner: string): Promise<boolean> {
   if (!(await exists(ownKubeconfig(name)))) return false;
   return (await fs.readFile(ownerFile(name), "utf8")) === owner;
-}
-
-/** Whether the API server answers and has all that it needs. https://kubernetes.io/docs/reference/using-api/health-checks */
-async function isReady(name: string): Promise<boolean> {
-  const { clusters, users } = JSON.parse(await fs.readFile(ownKubeconfig(name), "utf8")) as OwnKubeconfig;
-  const [cluster, user] = [clusters[0]?.cluster, users[0]?.user];
-  const data = (encoded = "") => Buffer.from(encoded, "base64");
-  const options = {
-    ca: data(cluster?.["certificate-authority-data"]),
-    cert: data(user?.["client-certificate-data"]),
-    key: data(user?.["client-key-data"]),
-    agent: false,
-    timeout: 10_000,
-  };
-  return new Promise((resolve) => {
-    const request = https.get(new URL("/readyz", cluster?.server), options, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    request.once("timeout", () => request.destroy());
-    request.once("error", () => resolve(false));
-    request.once("close", () => resolve(false));
-  });
-}
-
-/** What of a cluster's own kubeconfig is needed to ask it. */
-interface OwnKubeconfig {
-  clusters: { cluster: { server: string; "certificate-authority-data"?: string } }[];
-  users: { user: { "client-certificate-data"?: string; "client-key-data"?: string } }[];
 }
 
 /** Whether something listens on a port of the loopback. */
