@@ -15,21 +15,30 @@ interface Lock {
 
 /**
  * Clears what a killed engine leaves with the default backend: its lock, which would refuse every update until
- * `pulumi cancel`, its plugins, which would notice within five minutes, and its program.
+ * `pulumi cancel`, its plugins, which would notice within five minutes, its program, and half-written attributes.
  * Locks of live processes and of other machines stay, and the engine tells of them.
  */
 export async function clearAfterKill(stack: string): Promise<void> {
   if (hasLogin()) return;
-  const directory = path.join(stateDirectory, ".pulumi/locks/organization", project, stack);
-  if (!fs.existsSync(directory)) return;
-  for (const entry of fs.readdirSync(directory)) {
-    const file = path.join(directory, entry);
+  const locks = path.join(stateDirectory, ".pulumi/locks/organization", project, stack);
+  for (const entry of entries(locks).filter((name) => name.endsWith(".json"))) {
+    const file = path.join(locks, entry);
     const { pid, hostname } = JSON.parse(fs.readFileSync(file, "utf8")) as Lock;
-    if (hostname !== os.hostname() || isAlive(pid)) continue;
+    if (hostname !== os.hostname() || isAlive(pid)) return;
     await endPluginsWithoutEngine();
-    fs.rmSync(file, { force: true });
+    for (const left of [file, `${file}.attrs`]) fs.rmSync(left, { force: true });
     say(`Stack ${stack} was locked by a pulumi that is gone (process ${pid}): its lock is taken away`);
   }
+  // Attributes are written beside each file, in two steps: one that was cut off is empty, and the state cannot be read for
+  // it ("failed to load checkpoint: EOF"). Without it nothing is missing.
+  const states = path.join(stateDirectory, ".pulumi/stacks", project);
+  for (const name of entries(states).filter((name) => name.startsWith(`${stack}.json`) && name.endsWith(".attrs"))) {
+    if (fs.statSync(path.join(states, name)).size === 0) fs.rmSync(path.join(states, name));
+  }
+}
+
+function entries(directory: string): string[] {
+  return fs.existsSync(directory) ? fs.readdirSync(directory) : [];
 }
 
 /** Plugins and language hosts have their engine's address as last argument, the program as an option. */

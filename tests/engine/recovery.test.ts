@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
@@ -72,6 +72,15 @@ test("an API server that died is started by a preview, which says so and shows n
 
 test("an API server that dies is started by an up", async () => {
   await killApiServer("east");
+  await unchanged();
+});
+
+test("a state that cannot be read, since a kill cut its attributes off, is mended by npm start", async () => {
+  writeFileSync(join(stack.checkout, ".state/.pulumi/stacks/mesh", `${stack.name}.json.zst.attrs`), "");
+  const { ok, output } = await stack.script("contexts", stack.name);
+  assert.equal(ok, false);
+  assert.match(output, /failed to load checkpoint: EOF/);
+  await script("start", stack.name);
   await unchanged();
 });
 
