@@ -60,7 +60,7 @@ export const kwok: LocalRuntime = {
     const owner = await fs.readFile(signature(name), "utf8").catch(() => undefined);
     return { owner, running: await isRunning(name) };
   },
-  start: (name) => run("kwokctl", ["--name", name, "start", "cluster"]),
+  start: (name) => run("kwokctl", ["--name", name, "start", "cluster", "--timeout", "20s"]),
   deleteCommand: (name) => `kwokctl --name ${name} delete cluster`,
 };
 
