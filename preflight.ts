@@ -20,20 +20,23 @@ export async function preflight(plan: Plan, owner: string): Promise<void> {
   }
   const runtime: LocalRuntime = plan.runtime === "k3d" ? k3d : kwok;
   const rebuild = (name: string) => `npm run rebuild -- ${plan.stack} ${name}`;
+  const clusters = await Promise.all(
+    plan.clusters.map(async (cluster) => ({ ...cluster, found: await runtime.find(cluster.outsideName) })),
+  );
   refuse(
     await Promise.all([
-      ...plan.clusters.map(({ name, outsideName, context, ports }) =>
-        problem(runtime, { name: outsideName, context, ports }, owner, rebuild(name)),
+      ...clusters.map(({ name, outsideName, context, ports, found }) =>
+        problem(runtime, { name: outsideName, context, ports }, owner, found, rebuild(name)),
       ),
       ...(plan.runtime === "k3d" ? [networkProblem(plan.network, owner)] : []),
     ]),
   );
   refuse(
     await Promise.all(
-      plan.clusters.map(async ({ name, outsideName }) => {
+      clusters.map(async ({ name, outsideName, found }) => {
         const what = `${runtime.name} cluster ${outsideName}, which this stack made,`;
         try {
-          if (await wake(runtime, outsideName, owner))
+          if (await wake(runtime, outsideName, owner, found))
             await pulumi.log.warn(`${what} was stopped: it is started again`);
           return undefined;
         } catch (error) {

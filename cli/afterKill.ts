@@ -2,9 +2,10 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { answers } from "../components/clusters/lifecycle/check";
+import { ownProcesses } from "../components/clusters/lifecycle/run";
 import { stateDirectory } from "./paths";
 import { hasLogin } from "./pulumiHome";
-import { capture, say } from "./run";
+import { say } from "./run";
 import { project } from "./stackFile";
 
 /** As the engine writes it, one file a lock: pkg/backend/diy/lock.go. */
@@ -47,11 +48,9 @@ const withEngine =
 
 /** Ends plugins, language hosts and programs whose engine does not answer any more. */
 async function endPluginsWithoutEngine(): Promise<void> {
-  const { stdout } = await capture("ps", ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,args="]);
-  for (const line of stdout.split("\n")) {
-    const [, pluginsEngine, programsEngine] = withEngine.exec(line) ?? [];
+  for (const { pid, command } of await ownProcesses()) {
+    const [, pluginsEngine, programsEngine] = withEngine.exec(command) ?? [];
     const engine = Number(pluginsEngine ?? programsEngine);
-    const pid = Number.parseInt(line);
     if (engine && !(await answers(engine)) && isAlive(pid)) process.kill(pid, "SIGKILL");
   }
 }

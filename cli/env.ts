@@ -1,17 +1,15 @@
 import { parseStackOnly } from "./arguments";
-import { backendEnvironment } from "./backend";
-import { chooseCharts, prepareTools, providerEnvironment, searching } from "./prepare";
+import { prepareTools, searching } from "./prepare";
 import { type Environment } from "./run";
-import { createStack, stackExists } from "./stack";
-import { chooseRuntime, readSettings } from "./stackFile";
+import { createStack, pulumiEnvironment, stackExists } from "./stack";
+import { chooseRuntime } from "./stackFile";
 
 /** `eval "$(npm run -s env [-- stack])"`: the environment in which pulumi, typed by hand, does what the wrapper does. */
 export async function run(args: string[]): Promise<number> {
   const stack = parseStackOnly(args, "env");
   const runtime = chooseRuntime(stack);
   const directories = await prepareTools(runtime);
-  const charts = await chooseCharts(runtime, readSettings(stack));
-  const env = { ...backendEnvironment(), ...providerEnvironment(runtime), ...charts };
+  const env = await pulumiEnvironment(stack, runtime);
   if (!(await stackExists(stack, { ...env, ...searching(directories) }))) {
     await createStack(stack, { ...env, ...searching(directories) });
   }

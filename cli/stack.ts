@@ -13,8 +13,13 @@ import { chooseRuntime, configFlags, copies, project, readSettings } from "./sta
 /** Prepares the tools and returns the environment in which pulumi finds them, the state and the charts. */
 export async function stackEnvironment(stack: string, runtime: Runtime): Promise<Environment> {
   const tools = searching(await prepareTools(runtime));
+  return { ...(await pulumiEnvironment(stack, runtime)), ...tools };
+}
+
+/** The same without the tools: where the state is, how engine and provider run, and which charts. */
+export async function pulumiEnvironment(stack: string, runtime: Runtime): Promise<Environment> {
   const charts = await chooseCharts(runtime, readSettings(stack));
-  return { ...backendEnvironment(), ...providerEnvironment(runtime), ...tools, ...charts };
+  return { ...backendEnvironment(), ...providerEnvironment(runtime), ...charts };
 }
 
 /** Whether the default backend, when it is the one, lacks the stack: told without pulumi, which may not be there yet. */

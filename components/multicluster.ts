@@ -78,8 +78,8 @@ export class Multicluster extends pulumi.ComponentResource {
  * The address that the cluster's load balancer gave the gateway: its host name (AWS) or IP.
  *
  * The Service is read by its id, which is known once the chart's objects stand. The chart hands out its children as well,
- * but the SDK then reads every one of them back, which takes a third of a preview: PULUMI_DISABLE_RESOURCE_REFERENCES,
- * which the npm scripts set, makes ids of them.
+ * but the SDK then reads every one of them back in every preview: PULUMI_DISABLE_RESOURCE_REFERENCES, which the npm scripts
+ * set, makes ids of them.
  */
 function gatewayAddress(name: string, chart: k8s.helm.v4.Chart, opts: pulumi.CustomResourceOptions) {
   const id = chart.resources.apply((children: (pulumi.CustomResource | string)[]) =>

@@ -12,7 +12,7 @@ import { after, before, test } from "node:test";
 import { accessOf } from "../lib/accessReview";
 import { Api } from "../lib/api";
 import { readableSecrets } from "../lib/secrets";
-import { type Outcome, type StateResource, type Step, TestStack } from "../lib/stack";
+import { type Outcome, type StateResource, type Step, succeeded, TestStack } from "../lib/stack";
 
 interface Outputs {
   runtime: string;
@@ -35,12 +35,6 @@ before(async () => {
 after(async () => {
   await stack.end();
 });
-
-/** Ends the test with what the engine said, where it failed. */
-function succeeded(outcome: Outcome): Outcome {
-  assert.ok(outcome.ok, outcome.output);
-  return outcome;
-}
 
 /** Learns the addresses of the clusters that stand now. */
 async function look(): Promise<Outputs> {

@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { Api } from "../lib/api";
 import { eventually } from "../lib/eventually";
 import { readableSecrets } from "../lib/secrets";
-import { type Outcome, TestStack } from "../lib/stack";
+import { type Outcome, succeeded, TestStack } from "../lib/stack";
 
 const execute = promisify(execFile);
 
@@ -28,19 +28,16 @@ after(async () => {
 });
 
 async function script(...words: string[]): Promise<string> {
-  const { ok, output } = await stack.script(...words);
-  said.push(output);
-  assert.ok(ok, output.slice(-5000));
-  return output;
+  return heard(await stack.script(...words)).output;
 }
 
-function succeeded(outcome: Outcome): Outcome {
+/** Keeps what was said, and ends the test where it failed. */
+function heard<T extends Pick<Outcome, "ok" | "output">>(outcome: T): T {
   said.push(outcome.output);
-  assert.ok(outcome.ok, outcome.output.slice(-5000));
-  return outcome;
+  return succeeded(outcome);
 }
 
-const unchanged = async () => assert.deepEqual(succeeded(await stack.up()).changes, []);
+const unchanged = async () => assert.deepEqual(heard(await stack.up()).changes, []);
 const outside = (cluster: string) => `${stack.name}-${cluster}`;
 const kwokctl = (cluster: string, ...words: string[]) => {
   const env = { ...process.env, HOME: stack.home.directory };
@@ -62,7 +59,7 @@ async function killApiServer(cluster: string): Promise<void> {
 
 test("an API server that died is started by a preview, which says so and shows no change", async () => {
   await killApiServer("east");
-  const { output, changes } = succeeded(await stack.preview());
+  const { output, changes } = heard(await stack.preview());
   assert.match(
     output,
     new RegExp(`kwok cluster ${outside("east")}, which this stack made, was stopped: it is started again`),
@@ -102,12 +99,12 @@ test("an object that was changed by hand is shown by a preview with refresh, and
   assert.equal((await west.ask("DELETE", service)).status, 200);
 
   const changed = ({ changes }: Outcome) => changes.filter(({ op }) => op === "update" || op === "create");
-  const shown = changed(succeeded(await stack.preview("--refresh")));
+  const shown = changed(heard(await stack.preview("--refresh")));
   assert.deepEqual(shown.map(({ op, name }) => `${op} ${name.split(":").at(-1)}`).sort(), [
     "create default/nginx-svc",
     "update default/nginx-set",
   ]);
-  succeeded(await stack.up("--refresh"));
+  heard(await stack.up("--refresh"));
   const { body } = await west.get<{ spec: { replicas: number } }>(statefulSet);
   assert.equal(body.spec.replicas, 3);
   assert.equal((await west.get(service)).status, 200);

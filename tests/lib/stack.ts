@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
@@ -279,6 +280,13 @@ export class TestStack {
       seconds,
     };
   }
+}
+
+/** Ends the test where it failed. The first error is the one to know: others follow from it, minutes later. */
+export function succeeded<T extends Pick<Outcome, "ok" | "output">>(outcome: T): T {
+  const errors = outcome.output.split("\n").filter((line) => /error|failed/i.test(line));
+  assert.ok(outcome.ok, [...errors.slice(0, 20), "...", outcome.output.slice(-5000)].join("\n"));
+  return outcome;
 }
 
 function finished(program: Promise<{ stdout: string; stderr: string }>): Promise<Pick<Outcome, "ok" | "output">> {

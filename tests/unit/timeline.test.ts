@@ -112,7 +112,7 @@ test("words tell start, registration, the wait for a turn, each stage and the en
     "    3.9 s  Chart west-control-plane to be registered by the program",
     "    2.0 s  Chart west-control-plane's turn, nothing it needs being missing (1 other resource ended meanwhile)",
     "    4.0 s  Chart west-control-plane: Deployment linkerd/two 4.0 s",
-    "    1.0 s  Stack mesh-dev: Link west-to-east 1.0 s".replace("Stack mesh-dev", "Stack dev"),
+    "    1.0 s  Stack dev: Link west-to-east 1.0 s",
     "    1.0 s  the engine and the program to end",
   ]);
   const told = lines.slice(2).map((line) => Number(/^\s+([\d.]+) s/.exec(line)?.[1]));

@@ -4,7 +4,8 @@ import { ownKubeconfig } from "./places";
 
 /** Whether the API server answers and has all that it needs. https://kubernetes.io/docs/reference/using-api/health-checks */
 export async function isReady(cluster: string): Promise<boolean> {
-  return (await get(cluster, "/readyz")).status === 200;
+  const get = await asAdmin(cluster);
+  return (await get("/readyz")).status === 200;
 }
 
 /**
@@ -12,12 +13,13 @@ export async function isReady(cluster: string): Promise<boolean> {
  * ("storage is (re)initializing") for some seconds, which would fail an update.
  */
 export async function servesCustomResources(cluster: string): Promise<boolean> {
-  const { status, text } = await get(cluster, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions");
+  const get = await asAdmin(cluster);
+  const { status, text } = await get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions");
   if (status !== 200) return false;
   const { items } = JSON.parse(text) as { items: Definition[] };
   const statuses = items.map(async ({ spec: { group, versions, names } }) => {
     const version = versions.find(({ served }) => served)?.name ?? "";
-    return (await get(cluster, `/apis/${group}/${version}/${names.plural}?limit=1`)).status;
+    return (await get(`/apis/${group}/${version}/${names.plural}?limit=1`)).status;
   });
   return (await Promise.all(statuses)).every((one) => one === 200);
 }
@@ -33,8 +35,10 @@ interface OwnKubeconfig {
   users: { user: { "client-certificate-data"?: string; "client-key-data"?: string } }[];
 }
 
+type Get = (path: string) => Promise<{ status: number; text: string }>;
+
 /** Asks a cluster of this machine as its admin. Status 0 where nothing answers within ten seconds. */
-async function get(name: string, path: string): Promise<{ status: number; text: string }> {
+async function asAdmin(name: string): Promise<Get> {
   const { clusters, users } = JSON.parse(await fs.readFile(ownKubeconfig(name), "utf8")) as OwnKubeconfig;
   const [cluster, user] = [clusters[0]?.cluster, users[0]?.user];
   const data = (encoded = "") => Buffer.from(encoded, "base64");
@@ -45,14 +49,15 @@ async function get(name: string, path: string): Promise<{ status: number; text: 
     agent: false,
     timeout: 10_000,
   };
-  return new Promise((resolve) => {
-    let text = "";
-    const request = https.get(new URL(path, cluster?.server), options, (response) => {
-      response.setEncoding("utf8").on("data", (part: string) => (text += part));
-      response.once("end", () => resolve({ status: response.statusCode ?? 0, text }));
+  return (path) =>
+    new Promise((resolve) => {
+      let text = "";
+      const request = https.get(new URL(path, cluster?.server), options, (response) => {
+        response.setEncoding("utf8").on("data", (part: string) => (text += part));
+        response.once("end", () => resolve({ status: response.statusCode ?? 0, text }));
+      });
+      request.once("timeout", () => request.destroy());
+      request.once("error", () => resolve({ status: 0, text }));
+      request.once("close", () => resolve({ status: 0, text }));
     });
-    request.once("timeout", () => request.destroy());
-    request.once("error", () => resolve({ status: 0, text }));
-    request.once("close", () => resolve({ status: 0, text }));
-  });
 }

@@ -38,15 +38,16 @@ function refusal(runtime: LocalRuntime, name: string, found: Found | undefined, 
  * A cluster that this stack made and that is gone is seen here, because Pulumi cannot: Commands are never read, and
  * thousands of words about unreachable servers would follow.
  *
+ * @param found the cluster of that name, if there is one
  * @param rebuild the command that makes the cluster anew. Example: `npm run rebuild -- dev west`
  */
 export async function problem(
   runtime: LocalRuntime,
   spec: LocalSpec,
   owner: string,
+  found: Found | undefined,
   rebuild: string,
 ): Promise<string | undefined> {
-  const found = await runtime.find(spec.name);
   const refused = refusal(runtime, spec.name, found, owner);
   if (refused) return refused;
   if (found) return undefined;
@@ -60,16 +61,21 @@ export async function problem(
  * @returns whether it had to be started
  * @throws Error when it does not answer within three minutes after that
  */
-export async function wake(runtime: LocalRuntime, name: string, owner: string): Promise<boolean> {
-  const isUp = async () => ((await runtime.find(name))?.running ?? false) && (await isReady(name));
-  if (!(await wasMade(name, owner)) || (await isUp())) return false;
+export async function wake(
+  runtime: LocalRuntime,
+  name: string,
+  owner: string,
+  found: Found | undefined,
+): Promise<boolean> {
+  const isUp = async (now: Found | undefined) => (now?.running ?? false) && (await isReady(name));
+  if (!(await wasMade(name, owner)) || (await isUp(found))) return false;
   const end = Date.now() + 180_000;
   // More than once: a process that was killed just now is there for a moment still, and kwokctl passes it over.
   while (Date.now() < end) {
     await sleep(1_000);
     await exclusively(clusterDirectory(name), () => runtime.start(name));
     for (let attempt = 0; attempt < 20; attempt++) {
-      if ((await isUp()) && (await servesCustomResources(name))) return true;
+      if ((await isUp(await runtime.find(name))) && (await servesCustomResources(name))) return true;
       await sleep(1_000);
     }
   }

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 
 const exec = promisify(execFile);
@@ -34,11 +35,16 @@ export async function run(file: string, args: string[], env: Record<string, stri
  * @param isLeft told a command line. Example: `(command) => command.startsWith("k3d cluster create east ")`
  */
 export async function endLeftRunning(isLeft: (command: string) => boolean): Promise<void> {
+  for (const { pid, command } of await ownProcesses()) if (isLeft(command)) await end(pid);
+}
+
+/** This user's processes, with their command lines. */
+export async function ownProcesses(): Promise<{ pid: number; command: string }[]> {
   const list = await run("ps", ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,args="]);
-  for (const line of list.split("\n")) {
+  return list.split("\n").flatMap((line) => {
     const [, pid, command] = /^ *(\d+) (.*)$/.exec(line) ?? [];
-    if (pid !== undefined && command !== undefined && isLeft(command)) await end(Number(pid));
-  }
+    return pid === undefined || command === undefined ? [] : [{ pid: Number(pid), command }];
+  });
 }
 
 async function end(pid: number): Promise<void> {
@@ -49,7 +55,7 @@ async function end(pid: number): Promise<void> {
       if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
       throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   }
   throw new Error(`process ${pid} does not end`);
 }
