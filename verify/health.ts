@@ -17,6 +17,7 @@ import {
   no,
   notApplicable,
   yes,
+  type Check,
   type ClusterCheck,
   type Finding,
   type LinkCheck,
@@ -361,13 +362,24 @@ export function gatewayAlive(metrics: string, target: string): boolean | undefin
   return line === undefined ? undefined : line.trim().endsWith(" 1");
 }
 
+const controlPlaneUp = deploymentsCheck(
+  "health.control-plane",
+  "Is the control plane available?",
+  controlPlane,
+  "linkerd-proxy-injector",
+);
+const gatewayUp = deploymentsCheck("health.gateway", "Is the gateway available?", extension, "linkerd-gateway");
+
+/** What comes back by itself, and takes a moment, after clusters or Docker were started anew. */
+export const standing: readonly Check[] = [controlPlaneUp, gatewayUp, link, controller];
+
 /** What `linkerd check` and `linkerd multicluster check` look at, as far as the API can tell. */
 export const healthChecks = [
   anchors,
   issuers,
-  deploymentsCheck("health.control-plane", "Is the control plane available?", controlPlane, "linkerd-proxy-injector"),
+  controlPlaneUp,
   injector,
-  deploymentsCheck("health.gateway", "Is the gateway available?", extension, "linkerd-gateway"),
+  gatewayUp,
   cli,
   sameAnchors,
   link,

@@ -13,7 +13,7 @@ import { Rooms } from "./sandbox";
 import { readStack, UsageError, type Stack } from "./stack";
 import { trafficChecks } from "./traffic";
 import { validationChecks } from "./validation";
-import { Interrupted } from "./watch";
+import { Deadline, Interrupted } from "./watch";
 
 /** In the order of the report: what everything else stands on comes first. */
 export const checks: readonly Check[] = [
@@ -25,7 +25,7 @@ export const checks: readonly Check[] = [
 ];
 
 const usage = `npm run verify -- [stack] [options]   is the mesh of a running stack as it should be?
-npm run heal   -- [stack] [options]   mend what breaks without anyone noticing
+npm run heal   -- [stack] [options]   wait until the mesh stands, and mend what breaks without anyone noticing
 
   --stack NAME       the stack (default rehearsal)
   --outputs FILE     its outputs instead of asking Pulumi: pulumi stack output --json --show-secrets; - is standard input
@@ -110,17 +110,37 @@ async function connectAll(stack: Stack): Promise<Record<string, Cluster>> {
   const entries = Object.entries(stack.clusters).map(async ([name, facts]) => {
     const kubeconfig = stack.kubeconfigs[name];
     if (kubeconfig === undefined) throw new UsageError(`--stack ${stack.name}: cluster ${name} has no kubeconfig`);
-    const cluster = await connect(name, facts, kubeconfig);
-    await cluster.core.readNamespace({ name: "default" }).catch((error: unknown) => {
-      const next = `npm start -- ${stack.name}, which starts a stopped one`;
-      throw new UsageError(`cluster ${name} (${facts.context}) does not answer: ${reason(error)}. Next: ${next}`);
-    });
-    return [name, cluster] as const;
+    return [name, await connect(name, facts, kubeconfig)] as const;
   });
   return Object.fromEntries(await Promise.all(entries));
 }
 
-async function verifyStack({ options, stack, clusters, rooms, signal }: Run): Promise<number> {
+/**
+ * Asks each cluster whether it is there, for every check would say no where one is away.
+ *
+ * @param patienceSeconds how long one may take that was just started
+ */
+async function allAnswer({ stack, clusters, signal }: Run, patienceSeconds: number): Promise<void> {
+  const deadline = new Deadline(patienceSeconds, signal);
+  const answers = Object.values(clusters).map(async ({ name, context, core }) => {
+    for (;;) {
+      try {
+        return await core.readNamespace({ name: "default" });
+      } catch (error) {
+        if (deadline.leftMs() === 0) {
+          const next = `npm start -- ${stack.name}, which starts a stopped one`;
+          throw new UsageError(`cluster ${name} (${context}) does not answer: ${reason(error)}. Next: ${next}`);
+        }
+      }
+      await deadline.pause();
+    }
+  });
+  await Promise.all(answers);
+}
+
+async function verifyStack(run: Run): Promise<number> {
+  await allAnswer(run, 0);
+  const { options, stack, clusters, rooms, signal } = run;
   const start = performance.now();
   const asked: Asked[] = [];
   const tell = (one: Asked): void => {
@@ -144,7 +164,9 @@ async function verifyStack({ options, stack, clusters, rooms, signal }: Run): Pr
   return left.length > 0 || results.some(({ answer }) => answer === "no") ? 1 : 0;
 }
 
-function healStack({ options, stack, clusters, rooms, signal }: Run): Promise<number> {
+async function healStack(run: Run): Promise<number> {
+  const { options, stack, clusters, rooms, signal } = run;
+  await allAnswer(run, 60);
   const { external, deadlineSeconds, dryRun } = options;
   return mend({ stack, clusters, external, rooms, signal, deadlineSeconds }, dryRun);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Informer, KubernetesListObject, ObjectCache } from "@kubernetes/client-node" with {
   "resolution-mode": "import",
 };
@@ -85,6 +86,17 @@ export class Deadline {
 
   leftMs(): number {
     return Math.max(0, this.end - performance.now());
+  }
+
+  /**
+   * A second, for what no watch can tell: whether an API server is there at all.
+   *
+   * @throws Interrupted when the run is ended by a signal
+   */
+  async pause(): Promise<void> {
+    await sleep(1_000, undefined, { signal: this.signal }).catch(() => {
+      throw new Interrupted();
+    });
   }
 }
 

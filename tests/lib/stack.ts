@@ -195,10 +195,12 @@ export class TestStack {
     const files = [".kwok/clusters", ".local/share/linkerd-multicluster-mesh"].flatMap((folder) =>
       entries(path.join(directory, folder)).map((entry) => path.join(folder, entry)),
     );
+    // Its lock, and what a killed writer left; kubectl's own cache is not the stack's.
+    const besideKubeconfig = entries(path.join(directory, ".kube")).filter((entry) => entry.startsWith("config."));
     return [
       ...(await this.processes()).map(({ pid, command }) => `process ${pid} ${command}`),
       ...open.map((port) => `port ${port}`),
-      ...files.map((file) => `file ~/${file}`),
+      ...[...files, ...besideKubeconfig.map((entry) => `.kube/${entry}`)].map((file) => `file ~/${file}`),
       ...this.contexts().map((context) => `context ${context}`),
     ];
   }

@@ -13,7 +13,7 @@ const kubernetesVersion = "v1.34.4";
 
 async function create(spec: LocalSpec, owner: string): Promise<void> {
   await refuseOthers(kwok, spec.name, owner);
-  await clear(spec);
+  await clear(spec, owner);
   await claim(kwok, spec, owner);
   await fs.mkdir(kwokDirectory(spec.name), { recursive: true });
   await fs.writeFile(signature(spec.name), owner);
@@ -34,14 +34,15 @@ async function create(spec: LocalSpec, owner: string): Promise<void> {
 }
 
 async function remove(spec: LocalSpec, owner: string): Promise<void> {
-  if (await mayClear(kwok, spec.name, owner)) await clear(spec);
+  if (await mayClear(kwok, spec.name, owner)) await clear(spec, owner);
 }
 
 /** Ends what a cluster of ours, whole or half made, left: processes, directory, context, files. */
-async function clear(spec: LocalSpec): Promise<void> {
+async function clear(spec: LocalSpec, owner: string): Promise<void> {
   await fs.rm(ownKubeconfig(spec.name), { force: true });
   await endLeftRunning((command) => command.startsWith(`kwokctl --name ${spec.name} `));
   if (await exists(path.join(kwokDirectory(spec.name), "kwok.yaml"))) {
+    await writePrivately(beingCleared(spec.name), owner);
     const unused = path.join(clusterDirectory(spec.name), "kubeconfig.unused");
     await run("kwokctl", ["--name", spec.name, "delete", "cluster", "--kubeconfig", unused]);
   }
@@ -56,9 +57,13 @@ async function clear(spec: LocalSpec): Promise<void> {
 export const kwok: LocalRuntime = {
   name: "kwok",
   async find(name) {
-    if (!(await exists(kwokDirectory(name)))) return undefined;
-    const owner = await fs.readFile(signature(name), "utf8").catch(() => undefined);
-    return { owner, running: await isRunning(name) };
+    // An empty directory is what was begun and killed, before it could be signed.
+    const isThere = (await exists(kwokDirectory(name))) && (await fs.readdir(kwokDirectory(name))).length > 0;
+    if (!isThere) return undefined;
+    const [signed, cleared] = [signature(name), beingCleared(name)].map((file) =>
+      fs.readFile(file, "utf8").catch(() => undefined),
+    );
+    return { owner: (await signed) ?? (await cleared), running: await isRunning(name) };
   },
   start: (name) => run("kwokctl", ["--name", name, "start", "cluster", "--timeout", "20s"]),
   deleteCommand: (name) => `kwokctl --name ${name} delete cluster`,
@@ -86,6 +91,11 @@ function kwokDirectory(name: string): string {
 /** Written before kwokctl runs, so that a half-made cluster is known as ours. */
 function signature(name: string): string {
   return path.join(kwokDirectory(name), "mesh-owner");
+}
+
+/** Whose it is while kwokctl deletes it: the signature goes with the rest, and kwokctl may be killed right after that. */
+function beingCleared(name: string): string {
+  return path.join(clusterDirectory(name), "being-cleared");
 }
 
 /**

@@ -44,10 +44,13 @@ export async function exclusively<T>(thing: string, work: () => Promise<T>): Pro
   }
 }
 
-/** Writes a file that only its owner can read, whole or not at all. */
+/**
+ * Writes a file that only its owner can read, whole or not at all. To be called under a lock: what a killed writer left is
+ * taken away by the next one, which uses the same name.
+ */
 export async function writePrivately(file: string, text: string): Promise<void> {
   await fs.mkdir(path.dirname(file), { recursive: true });
-  const partial = `${file}.${process.pid}.partial`;
+  const partial = `${file}.partial`;
   await fs.writeFile(partial, text, { mode: 0o600 });
   await fs.rename(partial, file);
 }

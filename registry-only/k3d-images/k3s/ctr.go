@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 )
 
 // importedImages lists the images given to this node, a line for each import: no container runs here, so their layers
@@ -39,6 +40,9 @@ func ctr(args []string) error {
 	if err != nil {
 		return err
 	}
+	// A real ctr unpacks now. k3d may still be writing what follows the archive's end, and fails when this program, and its
+	// standard input with it, is gone by then.
+	time.Sleep(2 * time.Second)
 	if err := os.MkdirAll(dataDir+"/agent", 0o755); err != nil {
 		return err
 	}
