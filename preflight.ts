@@ -2,12 +2,13 @@ import * as pulumi from "@pulumi/pulumi";
 import { type LocalRuntime, problem, wake } from "./components/clusters/lifecycle/check";
 import { dockerProblem, k3d, networkProblem } from "./components/clusters/lifecycle/k3d";
 import { kwok } from "./components/clusters/lifecycle/kwok";
+import { onPath } from "./components/clusters/lifecycle/places";
 import type { Plan } from "./plan";
 import { RefusedError } from "./settings";
 
 /**
- * Refuses, before anything is created, what this machine cannot give: an engine, names and ports that someone else
- * has, clusters of this stack that were removed behind its back. Starts those that are stopped.
+ * Refuses, before anything is created, what this machine cannot give: a program, an engine, names and ports that someone
+ * else has, clusters of this stack that were removed behind its back. Starts those that are stopped.
  *
  * @param owner whose clusters are ours. Example: `stack dev of /home/alice/mesh`
  * @throws RefusedError with every problem found
@@ -19,6 +20,10 @@ export async function preflight(plan: Plan, owner: string): Promise<void> {
     if (docker) throw new RefusedError([docker]);
   }
   const runtime: LocalRuntime = plan.runtime === "k3d" ? k3d : kwok;
+  if (!(await onPath(runtime.program))) {
+    const next = `Next: npm start -- ${plan.stack}, which brings it, or install it`;
+    throw new RefusedError([`runtime is ${runtime.name}, but ${runtime.program} is not on PATH. ${next}`]);
+  }
   const rebuild = (name: string) => `npm run rebuild -- ${plan.stack} ${name}`;
   const clusters = await Promise.all(
     plan.clusters.map(async (cluster) => ({ ...cluster, found: await runtime.find(cluster.outsideName) })),

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { type PackedDefinitions, unpack } from "../components/slimCrds";
 
 /** What the shell script applies together, in this order, by what it is found by in a resource's URN. */
 const phases: { name: string; has: RegExp }[] = [
@@ -7,7 +8,6 @@ const phases: { name: string; has: RegExp }[] = [
   { name: "61-link", has: /:Link::/ },
   { name: "60-credentials", has: /\$mesh:index:MulticlusterLink\$/ },
   { name: "70-workloads", has: /\$kubernetes:yaml\/v2:ConfigGroup\$/ },
-  { name: "20-crds", has: /\$kubernetes:helm.sh\/v4:Chart\$.*-crds:/ },
   { name: "30-control-plane", has: /\$kubernetes:helm.sh\/v4:Chart\$.*-control-plane:/ },
   { name: "40-multicluster", has: /\$kubernetes:helm.sh\/v4:Chart\$.*-multicluster:/ },
   { name: "10-namespaces", has: /./ },
@@ -37,6 +37,12 @@ export function render(state: string): Rendered {
   const { deployment } = JSON.parse(state) as { deployment: { resources: Resource[] } };
   const rendered: Rendered = {};
   for (const { urn, type, provider, inputs } of deployment.resources) {
+    const definitionsOf = /::mesh-([^:]+)-crds$/.exec(urn)?.[1];
+    if (definitionsOf && type === "command:local:Command") {
+      const packed = JSON.parse(String(inputs?.stdin)) as PackedDefinitions;
+      const objects = Object.values(unpack(packed)).map((text) => JSON.parse(text) as KubernetesObject);
+      (rendered[definitionsOf] ??= {})["20-crds"] = objects;
+    }
     // Components of the provider's (charts, groups) have inputs too, but no provider that is a cluster's.
     const cluster = /::mesh-([^:]+)::[^:]+$/.exec(provider ?? "")?.[1];
     if (!type.startsWith("kubernetes:") || !cluster || !inputs?.kind) continue;

@@ -6,7 +6,7 @@ import type { TrustPlan } from "../plan";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import { program } from "./clusters/program";
-import { withoutDescriptions } from "./slimCrds";
+import { definitions } from "./definitions";
 import type { Issuer } from "./trustAnchor";
 import { withoutSettling } from "./unsettledServices";
 
@@ -59,15 +59,16 @@ export class Linkerd extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const crds = new k8s.helm.v4.Chart(
+    const crds = definitions(
       `${name}-crds`,
       {
+        cluster,
         chart: charts["linkerd-crds"],
         namespace: "linkerd",
         // `linkerd check` fails without the Gateway API, and k3s' own copy goes with Traefik, which is off.
         values: { installGatewayAPI: args.installGatewayApi },
       },
-      { parent: this, transforms: [withoutDescriptions] },
+      { parent: this },
     );
     const certificates = this.certificates(name, args);
     const controlPlane = new k8s.helm.v4.Chart(

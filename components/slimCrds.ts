@@ -1,4 +1,33 @@
+import { deflateSync, inflateSync } from "node:zlib";
 import type * as pulumi from "@pulumi/pulumi";
+
+/** What is used here of a CustomResourceDefinition. */
+export interface Definition {
+  metadata: {
+    name: string;
+    annotations?: Record<string, string>;
+    managedFields?: { manager: string }[];
+  };
+}
+
+/** From each name to its definition without descriptions, deflated in base64: a seventh of the bytes. */
+export type PackedDefinitions = Record<string, string>;
+
+/** In an order of its own, so that a preview shows what changed and nothing else. */
+export function pack(definitions: Definition[]): PackedDefinitions {
+  const sorted = [...definitions].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  return Object.fromEntries(
+    sorted.map((one) => [one.metadata.name, deflateSync(JSON.stringify(slim(one)), { level: 9 }).toString("base64")]),
+  );
+}
+
+/** The JSON of each definition, by its name. */
+export function unpack(packed: PackedDefinitions): Record<string, string> {
+  const entries = Object.entries(packed);
+  return Object.fromEntries(
+    entries.map(([name, deflated]) => [name, inflateSync(Buffer.from(deflated, "base64")).toString()]),
+  );
+}
 
 /**
  * A transform that takes the descriptions out of CustomResourceDefinitions.

@@ -29,7 +29,7 @@ import {
 } from "./mirrors";
 import { isReady, runLabel } from "./sandbox";
 import { noInjector, noMirror } from "./simulated";
-import { until, View, type Deadline } from "./watch";
+import { allOpen, until, View, type Deadline } from "./watch";
 
 /** A finding must last this long: mirrors are always some tenths of a second behind. */
 const settleSeconds = 5;
@@ -59,9 +59,8 @@ class Ends {
 
   static async open(context: LinkContext): Promise<Ends> {
     const { source, target } = context;
-    const [links, gateway, ...views] = await Promise.all([
-      linksOf(source),
-      liveGateway(target),
+    const [links, gateway] = await Promise.all([linksOf(source), liveGateway(target)]);
+    const views = await allOpen([
       View.open<KubernetesObject>(source, "/api/v1/namespaces", () => source.core.listNamespace()),
       View.open<Service>(source, "/api/v1/services", () => source.core.listServiceForAllNamespaces()),
       View.open<Endpoints>(source, "/api/v1/endpoints", () => source.core.listEndpointsForAllNamespaces()),

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { found, statusOf, type Cluster, type Endpoints, type Event, type Pod, type Service } from "./api";
 import type { LinkName } from "./stack";
 import { exportLabel, mirrorName, type Expected, type Mirrored } from "./mirrors";
-import { Deadline, until, View } from "./watch";
+import { allOpen, Deadline, until, View } from "./watch";
 
 /** On every namespace of a run: damage checks pass them by, and a later run finds what a killed one left. */
 export const runLabel = "linkerd-multicluster-mesh/verify-run";
@@ -117,7 +117,7 @@ export class Room {
   static async open(namespace: string, source: Cluster, target: Cluster): Promise<Room> {
     const path = `/api/v1/namespaces/${namespace}`;
     const here = { namespace };
-    const [services, endpoints, sourcePods, pods, events] = await Promise.all([
+    const [services, endpoints, sourcePods, pods, events] = await allOpen([
       View.open(source, `${path}/services`, () => source.core.listNamespacedService(here)),
       View.open(source, `${path}/endpoints`, () => source.core.listNamespacedEndpoints(here)),
       View.open(source, `${path}/pods`, () => source.core.listNamespacedPod(here)),

@@ -68,6 +68,21 @@ export class View<T extends KubernetesObject> {
   }
 }
 
+/**
+ * Waits for several views. Where one cannot be opened the others are closed: they would watch for ever, and keep the program
+ * from its end.
+ */
+export async function allOpen<T extends readonly Promise<Pick<View<KubernetesObject>, "close">>[]>(
+  views: readonly [...T],
+): Promise<{ -readonly [P in keyof T]: Awaited<T[P]> }> {
+  try {
+    return await Promise.all(views);
+  } catch (error) {
+    for (const view of await Promise.allSettled(views)) if (view.status === "fulfilled") await view.value.close();
+    throw error;
+  }
+}
+
 /** How long a check may take, and what ends it earlier. */
 export class Deadline {
   private end: number;

@@ -15,7 +15,7 @@ export interface Cluster extends pulumi.ComponentResource {
   /** Gateway host for the Links of other clusters, where it is known beforehand; else the gateway Service tells. */
   readonly gatewayForPeers?: string;
   /** The resource whose end is the cluster's end; whatever lives in the cluster goes with it. */
-  readonly lifeline?: pulumi.Resource;
+  readonly lifeline?: pulumi.CustomResource;
 }
 
 /** Options of everything that lives in a cluster: its provider, and no deletion one by one when the cluster goes. */

@@ -15,6 +15,9 @@ export interface LocalClusterArgs {
   owner: string;
 }
 
+/** Raised where the graph has changed so that a local cluster of before had better be made anew than updated. */
+const layout = 2;
+
 /**
  * What k3d and kwok share: three Commands and a provider.
  *
@@ -28,7 +31,8 @@ export function localCluster(
 ): { kubeconfig: pulumi.Output<string>; provider: k8s.Provider; lifeline: command.local.Command } {
   const file = `components/clusters/lifecycle/${runtime}.ts`;
   const environment = { MESH_CLUSTER: JSON.stringify(spec), MESH_OWNER: owner };
-  const triggers = [environment.MESH_CLUSTER];
+  const identity = `${environment.MESH_CLUSTER} ${layout}`;
+  const triggers = [identity];
   const common = { environment, triggers, addPreviousOutputInEnv: false };
   // A cluster's name is fixed: made first, the new one would be what the old one's deletion then removes.
   const replacing = { deleteBeforeReplace: true };
@@ -59,7 +63,7 @@ export function localCluster(
     { parent: opts.parent, dependsOn: lifeline, deletedWith: lifeline, additionalSecretOutputs: ["stdout"] },
   );
   const kubeconfig = pulumi.secret(reader.stdout);
-  const clusterIdentifier = `${spec.context}-${createHash("sha256").update(environment.MESH_CLUSTER).digest("hex").slice(0, 8)}`;
+  const clusterIdentifier = `${spec.context}-${createHash("sha256").update(identity).digest("hex").slice(0, 8)}`;
   const provider = clusterProvider(
     name,
     {

@@ -13,10 +13,10 @@ import { eventually } from "../lib/eventually";
 import type { Process } from "../lib/processes";
 import { type Outcome, succeeded, TestStack } from "../lib/stack";
 
-/** What is killed, told by its command line. */
+/** What is killed, told by its command line; a maker is what makes, fills and clears a cluster. */
 const kinds = {
   engine: /^\S*pulumi (up|destroy) /,
-  maker: /lifecycle\/kwok\.ts (claim|create|delete)|^\S*kwokctl /,
+  maker: /(lifecycle\/kwok|applyDefinitions)\.ts (claim|create|delete|apply)|^\S*kwokctl /,
   plugin: /pulumi-resource-/,
   server: /^\S*(etcd|kube-apiserver) /,
   program: /pulumi-language-nodejs|@pulumi\/pulumi\/cmd\/run/,

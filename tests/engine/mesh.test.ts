@@ -211,7 +211,11 @@ test("state: everything waits for what it needs", async () => {
     for (const name of earlier) assert.ok(needs.has(name), `${later} does not wait for ${name}`);
   };
   const chart = (name: string) => `kubernetes:helm.sh/v4:Chart ${name}`;
-  before(chart("mesh-east-control-plane"), chart("mesh-east-crds"), "kubernetes:core/v1:Namespace mesh-east");
+  before(
+    chart("mesh-east-control-plane"),
+    "command:local:Command mesh-east-crds",
+    "kubernetes:core/v1:Namespace mesh-east",
+  );
   before(chart("mesh-east-multicluster"), chart("mesh-east-control-plane"));
   before("kubernetes:yaml/v2:ConfigGroup mesh-west-workloads", chart("mesh-west-control-plane"));
   before(
@@ -249,12 +253,52 @@ test("no key, token or kubeconfig can be read in the state, the outputs, or what
   assert.deepEqual([...new Set(opened.map((found) => found.slice(0, 3)))].sort(), ["PRI", "cli", "cur", "eyJ"]);
 });
 
-test("CustomResourceDefinitions stand in the state without their descriptions", async () => {
-  const definitions = (await stack.export()).filter(({ type }) => type.endsWith(":CustomResourceDefinition"));
-  assert.ok(definitions.length >= 2 * 6, `${definitions.length} definitions`);
-  for (const { urn, inputs } of definitions) {
-    assert.doesNotMatch(JSON.stringify(inputs), /"description":"/, short(urn));
+const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+test("no CustomResourceDefinition has descriptions, and Linkerd's own stand in the state packed, in one Command", async () => {
+  for (const name of ["east", "west"] as const) {
+    const all = await api(name).list(definitions);
+    const owned = all.filter(({ metadata }) => metadata.name.endsWith("linkerd.io"));
+    assert.ok(owned.length >= 10, owned.map(({ metadata }) => metadata.name).join());
+    for (const { metadata, spec } of all) assert.doesNotMatch(JSON.stringify(spec), /"description":"/, metadata.name);
   }
+  const kinds = (await stack.export()).filter(({ type }) => type.endsWith(":CustomResourceDefinition"));
+  assert.deepEqual(
+    kinds.map(({ urn }) => short(urn).split(" ")[1]).sort(),
+    ["east", "west"].map((name) => `mesh-${name}-multicluster:links.multicluster.linkerd.io`),
+  );
+});
+
+test("a changed chart of definitions is previewed by their names, and applied: what it lacks goes", async () => {
+  const charts = path.join(stack.checkout, "charts");
+  fs.cpSync(path.join(__dirname, "../../registry-only/charts"), charts, { recursive: true });
+  const file = path.join(charts, "linkerd-crds/files/crds.yaml");
+  const text = fs.readFileSync(file, "utf8");
+  fs.writeFileSync(
+    file,
+    text.replace(/^linkerd\.io:\n.*\n/m, "").replace("shortNames: [srv]", "shortNames: [srv, serv]"),
+  );
+  stack.configure({ "mesh:chartDirectory": "charts" });
+  const preview = succeeded(await stack.preview("--diff"));
+  const crds = ["east", "west"].map((name) => `update mesh-${name}-crds`);
+  const steps = ({ changes }: Outcome) => changes.map(({ op, name }) => `${op} ${name}`).sort();
+  assert.deepEqual(steps(preview), crds);
+  assert.match(preview.output, /- serviceprofiles\.linkerd\.io/);
+  assert.match(preview.output, /~ servers\.policy\.linkerd\.io/);
+  assert.doesNotMatch(preview.output, /[-~] meshtlsauthentications/);
+
+  const found = async (name: string) => (await api("west").get(`${definitions}/${name}`)).status;
+  assert.deepEqual(steps(succeeded(await stack.up())), crds);
+  assert.equal(await found("serviceprofiles.linkerd.io"), 404);
+  const { body } = await api("west").get(`${definitions}/servers.policy.linkerd.io`);
+  assert.deepEqual((body.spec?.names as { shortNames: string[] }).shortNames, ["srv", "serv"]);
+
+  stack.configure({ "mesh:chartDirectory": undefined });
+  assert.deepEqual(steps(succeeded(await stack.up())), crds);
+  assert.equal(await found("serviceprofiles.linkerd.io"), 200);
+  // The extension's, which its own chart has in the graph, and the Gateway API's stay through all of it.
+  assert.equal(await found("links.multicluster.linkerd.io"), 200);
+  assert.equal(await found("httproutes.gateway.networking.k8s.io"), 200);
 });
 
 test("a preview of a changed manifest shows exactly its diff", async () => {

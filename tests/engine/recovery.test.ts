@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { Api } from "../lib/api";
+import { eventually } from "../lib/eventually";
 import { readableSecrets } from "../lib/secrets";
 import { type Outcome, succeeded, TestStack } from "../lib/stack";
 
@@ -107,6 +108,16 @@ test("an object that was changed by hand is shown by a preview with refresh, and
   const { body } = await west.get<{ spec: { replicas: number } }>(statefulSet);
   assert.equal(body.spec.replicas, 3);
   assert.equal((await west.get(service)).status, 200);
+  await unchanged();
+});
+
+test("a definition that was deleted by hand, which no refresh sees, is put back by replacing its Command", async () => {
+  const west = await api("west");
+  const definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/serviceprofiles.linkerd.io";
+  assert.equal((await west.ask("DELETE", definition)).status, 200);
+  await eventually(async () => assert.equal((await west.get(definition)).status, 404));
+  await script("start", stack.name, "--replace", "**mesh-west-crds");
+  assert.equal((await west.get(definition)).status, 200);
   await unchanged();
 });
 

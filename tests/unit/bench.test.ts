@@ -10,6 +10,7 @@ import { measure, type Cost } from "../../bench/measure";
 import { niceAbove, plot } from "../../bench/plot";
 import { parseStat, roleOf } from "../../bench/processes";
 import { render } from "../../bench/render";
+import { pack } from "../../components/slimCrds";
 import { rowsOf, table } from "../../bench/report";
 import { Results } from "../../bench/results";
 import { spreadOf } from "../../bench/statistics";
@@ -136,6 +137,7 @@ test("the script's objects come from the state: by cluster and phase, namespaces
     inputs,
   });
   const secret = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", plaintext: '"a2V5"' };
+  const links = { kind: "CustomResourceDefinition", metadata: { name: "links.multicluster.linkerd.io" } };
   const state = JSON.stringify({
     deployment: {
       resources: [
@@ -144,12 +146,15 @@ test("the script's objects come from the state: by cluster and phase, namespaces
           data: { key: secret },
         }),
         resource("mesh:index:Linkerd$kubernetes:core/v1:Namespace", "mesh-west", { kind: "Namespace" }),
-        resource("mesh:index:Linkerd$kubernetes:helm.sh/v4:Chart", "mesh-west-crds", { chart: "crds" }, ""),
+        resource("mesh:index:Linkerd$kubernetes:helm.sh/v4:Chart", "mesh-west-control-plane", { chart: "" }, ""),
         resource(
-          "mesh:index:Linkerd$kubernetes:helm.sh/v4:Chart$kubernetes:x:CustomResourceDefinition",
-          "mesh-west-crds:a",
-          { kind: "CustomResourceDefinition" },
+          "mesh:index:Linkerd$kubernetes:helm.sh/v4:Chart$kubernetes:apps/v1:Deployment",
+          "mesh-west-control-plane:linkerd/linkerd-identity",
+          { kind: "Deployment" },
         ),
+        resource("mesh:index:Linkerd$command:local:Command", "mesh-west-crds", {
+          stdin: JSON.stringify(pack([links])),
+        }),
         resource("mesh:index:MulticlusterLink$mesh:index:RemoteAccess$kubernetes:core/v1:Secret", "mesh-east-to-west", {
           kind: "Secret",
         }),
@@ -163,7 +168,8 @@ test("the script's objects come from the state: by cluster and phase, namespaces
   assert.deepEqual(render(state), {
     west: {
       "10-namespaces": [{ kind: "Namespace" }, { kind: "Secret", data: { key: "a2V5" } }],
-      "20-crds": [{ kind: "CustomResourceDefinition" }],
+      "20-crds": [links],
+      "30-control-plane": [{ kind: "Deployment" }],
       "50-access": [{ kind: "Secret" }],
       "61-link": [{ kind: "Link" }],
     },

@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import * as state from "@pulumi/pulumi/runtime/state";
 import { Mesh } from "../../components/mesh";
-import { withoutDescriptions } from "../../components/slimCrds";
+import { type PackedDefinitions, unpack, withoutDescriptions } from "../../components/slimCrds";
 import { makePlan, type Plan } from "../../plan";
 import { checkSettings } from "../../settings";
 
@@ -79,7 +79,13 @@ async function raise(preview: boolean, runtime: "k3d" | "kwok" | "existing"): Pr
       if (id === gateway) state.status = { loadBalancer: { ingress: [{ ip: "192.0.2.7" }] } };
       return { id: id || `id of ${name}`, state };
     },
-    call: ({ inputs }) => inputs as Properties,
+    // As the provider renders a chart; it is asked for nothing else.
+    call: ({ token, inputs }) => {
+      assert.equal(token, "kubernetes:helm:template");
+      const asked = JSON.parse(String((inputs as Properties).jsonOpts)) as { path: string };
+      const kind = { metadata: { name: "servers.policy.linkerd.io" }, spec: { description: asked.path } };
+      return preview ? {} : { result: [kind] };
+    },
   };
   await pulumi.runtime.setMocks(mocks, "mesh", "dev", preview);
   // Mocks refuse transforms; they do not run them either. The typings leave getStore out.
@@ -362,6 +368,17 @@ test("a provider is known by a plain name that changes exactly when the cluster 
   assert.equal(typeof identifier(update), "string");
   assert.equal(identifier(preview), identifier(update));
   assert.notEqual(identifier(kwok), identifier(update));
+});
+
+test("Linkerd's definitions are one Command's in a local cluster, and resources in one of yours", () => {
+  const { stdin, triggers, environment } = one(update, "command:local:Command", "mesh-east-crds");
+  const packed = JSON.parse(stdin as string) as PackedDefinitions;
+  assert.deepEqual(unpack(packed), {
+    "servers.policy.linkerd.io": '{"metadata":{"name":"servers.policy.linkerd.io"},"spec":{}}',
+  });
+  assert.deepEqual([triggers, environment], [["id of mesh-east"], { MESH_CLUSTER_NAME: "east" }]);
+  assert.equal(one(preview, "command:local:Command", "mesh-east-crds").stdin, "{}");
+  assert.equal(one(yours, "helm.sh/v4:Chart", "mesh-east-crds").chart, "/charts/crds");
 });
 
 test("a CustomResourceDefinition loses its descriptions and nothing else", () => {

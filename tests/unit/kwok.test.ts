@@ -1,4 +1,4 @@
-/** A cluster whose deletion was killed half-way, at moments too short to be met by chance. */
+/** Clusters made and deleted where kwokctl is missing, or was killed at moments too short to be met by chance. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
@@ -7,6 +7,9 @@ import * as path from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
 import { program } from "../../components/clusters/program";
+import { makePlan } from "../../plan";
+import { preflight } from "../../preflight";
+import { checkSettings } from "../../settings";
 
 const execute = promisify(execFile);
 const root = path.join(__dirname, "../..");
@@ -62,4 +65,18 @@ test("a cluster without an owner is left alone", async () => {
   fs.writeFileSync(path.join(cluster, "kwok.yaml"), "");
   await remove("false");
   assert.deepEqual(fs.readdirSync(cluster), ["kwok.yaml"]);
+});
+
+test("a kwokctl that is missing is told before anything is created", async () => {
+  const { PATH } = process.env;
+  process.env.PATH = home;
+  try {
+    const plan = makePlan("alice", checkSettings({ runtime: "kwok" }, root));
+    await assert.rejects(
+      preflight(plan, "alice@here"),
+      /runtime is kwok, but kwokctl is not on PATH\. Next: npm start -- alice/,
+    );
+  } finally {
+    process.env.PATH = PATH;
+  }
 });

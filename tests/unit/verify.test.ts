@@ -11,7 +11,7 @@ import { multiclusterCheck } from "../../verify/linkerd";
 import { junit, row, summary } from "../../verify/report";
 import { parseStack, UsageError, type Stack } from "../../verify/stack";
 import { counted, replyFault } from "../../verify/traffic";
-import { Deadline, Interrupted, until } from "../../verify/watch";
+import { allOpen, Deadline, Interrupted, until } from "../../verify/watch";
 
 const url = "http://set-0.web-west.shop.svc.east.cluster.local";
 
@@ -199,4 +199,12 @@ test("--linkerd: a container on the clusters' network, gone afterwards, its exit
     }
     await rm(folder, { recursive: true, force: true });
   }
+});
+
+test("where one of several views cannot be opened the others are closed, also those that open later", async () => {
+  const closed: string[] = [];
+  const view = (name: string) => ({ close: () => Promise.resolve(void closed.push(name)) });
+  const later = new Promise<ReturnType<typeof view>>((resolve) => setTimeout(() => resolve(view("later")), 10));
+  await assert.rejects(allOpen([Promise.resolve(view("first")), Promise.reject(new Error("404")), later]), /404/);
+  assert.deepEqual(closed, ["first", "later"]);
 });

@@ -4,8 +4,8 @@ import { ownKubeconfig } from "./places";
 
 /** Whether the API server answers and has all that it needs. https://kubernetes.io/docs/reference/using-api/health-checks */
 export async function isReady(cluster: string): Promise<boolean> {
-  const get = await asAdmin(cluster);
-  return (await get("/readyz")).status === 200;
+  const ask = await asAdmin(cluster);
+  return (await ask("/readyz")).status === 200;
 }
 
 /**
@@ -13,13 +13,13 @@ export async function isReady(cluster: string): Promise<boolean> {
  * ("storage is (re)initializing") for some seconds, which would fail an update.
  */
 export async function servesCustomResources(cluster: string): Promise<boolean> {
-  const get = await asAdmin(cluster);
-  const { status, text } = await get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions");
+  const ask = await asAdmin(cluster);
+  const { status, text } = await ask("/apis/apiextensions.k8s.io/v1/customresourcedefinitions");
   if (status !== 200) return false;
   const { items } = JSON.parse(text) as { items: Definition[] };
   const statuses = items.map(async ({ spec: { group, versions, names } }) => {
     const version = versions.find(({ served }) => served)?.name ?? "";
-    return (await get(`/apis/${group}/${version}/${names.plural}?limit=1`)).status;
+    return (await ask(`/apis/${group}/${version}/${names.plural}?limit=1`)).status;
   });
   return (await Promise.all(statuses)).every((one) => one === 200);
 }
@@ -35,10 +35,17 @@ interface OwnKubeconfig {
   users: { user: { "client-certificate-data"?: string; "client-key-data"?: string } }[];
 }
 
-type Get = (path: string) => Promise<{ status: number; text: string }>;
+/** Status 0 where nothing answered. */
+export interface Answer {
+  status: number;
+  text: string;
+}
 
-/** Asks a cluster of this machine as its admin. Status 0 where nothing answers within ten seconds. */
-async function asAdmin(name: string): Promise<Get> {
+/** @param body in JSON; what is patched is applied: https://kubernetes.io/docs/reference/using-api/server-side-apply */
+type Ask = (path: string, method?: "GET" | "PATCH" | "DELETE", body?: string) => Promise<Answer>;
+
+/** Asks a cluster of this machine as its admin; ten seconds are given for an answer. */
+export async function asAdmin(name: string): Promise<Ask> {
   const { clusters, users } = JSON.parse(await fs.readFile(ownKubeconfig(name), "utf8")) as OwnKubeconfig;
   const [cluster, user] = [clusters[0]?.cluster, users[0]?.user];
   const data = (encoded = "") => Buffer.from(encoded, "base64");
@@ -49,15 +56,17 @@ async function asAdmin(name: string): Promise<Get> {
     agent: false,
     timeout: 10_000,
   };
-  return (path) =>
+  return (path, method = "GET", body) =>
     new Promise((resolve) => {
       let text = "";
-      const request = https.get(new URL(path, cluster?.server), options, (response) => {
+      const headers = method === "PATCH" ? { "Content-Type": "application/apply-patch+yaml" } : {};
+      const request = https.request(new URL(path, cluster?.server), { ...options, method, headers }, (response) => {
         response.setEncoding("utf8").on("data", (part: string) => (text += part));
         response.once("end", () => resolve({ status: response.statusCode ?? 0, text }));
       });
       request.once("timeout", () => request.destroy());
       request.once("error", () => resolve({ status: 0, text }));
       request.once("close", () => resolve({ status: 0, text }));
+      request.end(body);
     });
 }

@@ -15,6 +15,8 @@ export interface Found {
 /** What differs between k3d and kwok when a cluster is looked at. */
 export interface LocalRuntime {
   name: "k3d" | "kwok";
+  /** What makes the clusters. */
+  program: string;
   /** The cluster of that outside name, whoever made it. */
   find(outsideName: string): Promise<Found | undefined>;
   /** Starts whatever of a cluster is stopped. */

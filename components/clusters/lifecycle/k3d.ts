@@ -62,6 +62,7 @@ async function clear(spec: LocalSpec): Promise<void> {
 /** k3d clusters as preflight and the verbs below see them. */
 export const k3d: LocalRuntime = {
   name: "k3d",
+  program: "k3d",
   async find(name) {
     // Not `k3d cluster list`: its JSON leaves out labels that are not k3d's own.
     const format = `{{.Label "k3d.role"}} {{.State}} {{.Label "${ownerLabel}"}}`;

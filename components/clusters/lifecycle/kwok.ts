@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { stringify } from "yaml";
 import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "./kubeconfig";
-import { clusterDirectory, exclusively, exists, ownKubeconfig, writePrivately } from "./places";
+import { clusterDirectory, exclusively, exists, onPath, ownKubeconfig, writePrivately } from "./places";
 import { endLeftRunning, main, run } from "./run";
 import { kwokLoadBalancer, type LocalSpec, variable } from "./spec";
 
@@ -56,6 +56,7 @@ async function clear(spec: LocalSpec, owner: string): Promise<void> {
 /** kwok clusters as preflight and the verbs below see them. */
 export const kwok: LocalRuntime = {
   name: "kwok",
+  program: "kwokctl",
   async find(name) {
     // An empty directory is what was begun and killed, before it could be signed.
     const isThere = (await exists(kwokDirectory(name))) && (await fs.readdir(kwokDirectory(name))).length > 0;
@@ -147,13 +148,8 @@ async function localBinaries(): Promise<string[]> {
   };
   const found: string[] = [];
   for (const [flag, binary] of Object.entries(flags)) {
-    for (const directory of (process.env.PATH ?? "").split(path.delimiter)) {
-      const file = path.join(directory, binary);
-      if (await exists(file)) {
-        found.push(flag, file);
-        break;
-      }
-    }
+    const file = await onPath(binary);
+    if (file) found.push(flag, file);
   }
   return found;
 }

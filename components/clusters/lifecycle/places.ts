@@ -61,3 +61,12 @@ export function exists(file: string): Promise<boolean> {
     () => false,
   );
 }
+
+/** Where a program is found that is run by its name, or undefined. */
+export async function onPath(program: string): Promise<string | undefined> {
+  for (const directory of (process.env.PATH ?? "").split(path.delimiter)) {
+    const file = path.join(directory, program);
+    if (await exists(file)) return file;
+  }
+  return undefined;
+}
