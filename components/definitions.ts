@@ -44,7 +44,8 @@ export function definitions(
     {
       create: program("components/applyDefinitions.ts", "apply"),
       environment: { MESH_CLUSTER_NAME: plan.outsideName },
-      stdin: rendered.apply(({ result = [] }) => JSON.stringify(pack(result))),
+      // Unknown, as the id is, in a preview that is yet to make the cluster: there nothing can be rendered.
+      stdin: pulumi.all([rendered, lifeline.id]).apply(([{ result = [] }]) => JSON.stringify(pack(result))),
       triggers: [lifeline.id],
       addPreviousOutputInEnv: false,
     },
@@ -53,6 +54,6 @@ export function definitions(
 }
 
 interface Rendered {
-  /** Missing in a preview that is yet to make the cluster. */
+  /** Missing where the provider is not configured yet. */
   result?: Definition[];
 }
