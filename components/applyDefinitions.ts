@@ -1,13 +1,12 @@
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Answer, asAdmin, servesCustomResources } from "./clusters/lifecycle/apiServer";
+import { type Answer, asAdmin, definitionsPath, servesCustomResources } from "./clusters/lifecycle/apiServer";
 import { main } from "./clusters/lifecycle/run";
 import { variable } from "./clusters/lifecycle/spec";
 import { type Definition, type PackedDefinitions, unpack } from "./slimCrds";
 
 /** Marks what was applied here, so that it goes when its chart has it no more. */
 const manager = "linkerd-multicluster-mesh";
-const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /** How long a server may take that was started just now. */
 const patienceMilliseconds = 60_000;
@@ -24,15 +23,15 @@ async function apply(cluster: string, packed: PackedDefinitions): Promise<void> 
   if (Object.keys(packed).length === 0) throw new Error("no definitions were given: the chart rendered none");
   const ask = await asAdmin(cluster);
   for (const [name, body] of Object.entries(unpack(packed))) {
-    await accepted(() => ask(`${path}/${name}?fieldManager=${manager}&force=true`, "PATCH", body), name);
+    await accepted(() => ask(`${definitionsPath}/${name}?fieldManager=${manager}&force=true`, "PATCH", body), name);
   }
-  const list = await accepted(() => ask(path), "the list of definitions");
+  const list = await accepted(() => ask(definitionsPath), "the list of definitions");
   for (const { metadata } of (JSON.parse(list) as { items: Definition[] }).items) {
     const applied = metadata.managedFields?.some((entry) => entry.manager === manager) ?? false;
     // https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource
     const kept = metadata.annotations?.["helm.sh/resource-policy"] === "keep";
     if (!applied || kept || metadata.name in packed) continue;
-    await accepted(() => ask(`${path}/${metadata.name}`, "DELETE"), `deleting ${metadata.name}`);
+    await accepted(() => ask(`${definitionsPath}/${metadata.name}`, "DELETE"), `deleting ${metadata.name}`);
   }
   const served = async () => ({ status: (await servesCustomResources(cluster)) ? 200 : 0, text: "not served" });
   await accepted(served, "custom resources");

@@ -2,6 +2,9 @@ import * as fs from "node:fs/promises";
 import * as https from "node:https";
 import { ownKubeconfig } from "./places";
 
+/** Where the API server keeps its CustomResourceDefinitions. */
+export const definitionsPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
 /** Whether the API server answers and has all that it needs. https://kubernetes.io/docs/reference/using-api/health-checks */
 export async function isReady(cluster: string): Promise<boolean> {
   const ask = await asAdmin(cluster);
@@ -14,7 +17,7 @@ export async function isReady(cluster: string): Promise<boolean> {
  */
 export async function servesCustomResources(cluster: string): Promise<boolean> {
   const ask = await asAdmin(cluster);
-  const { status, text } = await ask("/apis/apiextensions.k8s.io/v1/customresourcedefinitions");
+  const { status, text } = await ask(definitionsPath);
   if (status !== 200) return false;
   const { items } = JSON.parse(text) as { items: Definition[] };
   const statuses = items.map(async ({ spec: { group, versions, names } }) => {
