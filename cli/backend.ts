@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { stateDirectory } from "./paths";
+import { cacheDirectory, stateDirectory } from "./paths";
 import { defaultBackend, hasLogin, makePulumiHome, pulumiHome } from "./pulumiHome";
 import type { Environment } from "./run";
 
@@ -13,6 +13,8 @@ export const engineSettings = {
   GOMEMLIMIT: process.env.GOMEMLIMIT ?? "1GiB",
   // The SDK would read every child of every chart back. Nothing here asks for them: components/multicluster.ts.
   PULUMI_DISABLE_RESOURCE_REFERENCES: "true",
+  // What of Pulumi's SDK was compiled is kept: a third off its loading, with Node.js 22 or later.
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? path.join(cacheDirectory, "node"),
   // The whole state is written twice a resource: a tenth of the bytes. `pulumi stack export` shows it as ever.
   PULUMI_DIY_BACKEND_ZSTD: "true",
 };

@@ -1,0 +1,3 @@
+require("@pulumi/pulumi");
+require("tsx/cjs");
+module.exports = require("./index.ts");
