@@ -1,14 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 import { findCharts } from "./charts";
+import { claimClusters } from "./components/clusters/claims";
 import { Mesh } from "./components/mesh";
 import { curlCommands, warnBeforeExpiry } from "./outputs";
 import { makePlan } from "./plan";
 import { preflight } from "./preflight";
 import { readSettings } from "./settings";
 
-// Pulumi looks up in source maps where each resource was made, a tenth of a preview, and Node.js 20 takes some fifteen
-// seconds to print the stack of an error. MESH_STACK_TRACES=1 has both.
-if (!process.env.MESH_STACK_TRACES) Error.stackTraceLimit = 0;
+// Pulumi's SDK takes the whole stack of each resource, whatever limit was set, and the state keeps it; Node.js 20 takes some
+// fifteen seconds to print the stack of an error. MESH_STACK_TRACES=1 has both.
+if (!process.env.MESH_STACK_TRACES) Object.defineProperty(Error, "stackTraceLimit", { get: () => 0, set: () => {} });
 
 /** Settings in, mesh, outputs out. */
 export = async () => {
@@ -17,6 +18,7 @@ export = async () => {
   const owner = `stack ${plan.stack} of ${process.cwd()}`;
   const [charts] = await Promise.all([findCharts(plan.charts), preflight(plan, owner)]);
 
+  if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });
   const mesh = new Mesh("mesh", { plan, settings, charts, owner });
 
   warnBeforeExpiry(mesh);

@@ -7,14 +7,17 @@ import { engineSettings } from "../cli/backend";
 import { root } from "../cli/paths";
 import { makePulumiHome, pulumiHome } from "../cli/pulumiHome";
 import { capture, type Environment, UserError } from "../cli/run";
+import { fromNothing } from "../cli/raise";
 import { withoutCheckpoints } from "../cli/stack";
-import { type Cost, measure } from "./measure";
+import { type Cost, measure, together } from "./measure";
 import type { StateSize } from "./results";
 
 /** A stack that is only there to be measured. */
 export interface LabStack {
   /** Runs a pulumi command on it. Example: `stack.pulumi("up", "--yes")` */
   pulumi: (verb: string, ...flags: string[]) => Promise<Cost>;
+  /** Raises it from nothing, as `npm start` does. */
+  raise: () => Promise<Cost>;
   /** Its state with secrets in plain. */
   export: () => Promise<string>;
   state: () => Promise<StateSize>;
@@ -57,11 +60,15 @@ export class Lab {
     const project = /^name: (.*)$/m.exec(fs.readFileSync(path.join(cwd, "Pulumi.yaml"), "utf8"))?.[1] ?? "";
 
     const flags = ["--stack", name, "--config-file", file, "--non-interactive"];
+    const run = (how: Environment, verb: string, ...more: string[]) =>
+      measure("pulumi", [verb, ...flags, ...more], { env: { ...this.env, ...how }, cwd, log: this.log });
     const stack: LabStack = {
-      pulumi: (verb, ...more) => {
-        // As the npm scripts run it.
-        const env = { ...this.env, ...(verb === "destroy" && withoutCheckpoints) };
-        return measure("pulumi", [verb, ...flags, ...more], { env, cwd, log: this.log });
+      // As the npm scripts run it.
+      pulumi: (verb, ...more) => run(verb === "destroy" ? withoutCheckpoints : {}, verb, ...more),
+      raise: async () => {
+        const costs: Cost[] = [];
+        for (const how of fromNothing) costs.push(await run(how, "up", "--yes", "--skip-preview"));
+        return together(costs);
       },
       export: () => this.capture(["stack", "export", "--show-secrets", "--stack", name], cwd),
       state: async () => {

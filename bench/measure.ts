@@ -71,6 +71,22 @@ export async function measure(
   }
 }
 
+/** What several runs cost, one after the other. */
+export function together(costs: Cost[]): Cost {
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  const byRole = (figures: Partial<Record<Role, number>>[]) => {
+    const roles = [...new Set(figures.flatMap((one) => Object.keys(one) as Role[]))];
+    return Object.fromEntries(roles.map((role) => [role, sum(figures.map((one) => one[role] ?? 0))]));
+  };
+  return {
+    seconds: sum(costs.map(({ seconds }) => seconds)),
+    cpu: sum(costs.map(({ cpu }) => cpu)),
+    cpuByRole: byRole(costs.map(({ cpuByRole }) => cpuByRole)),
+    memory: Math.max(...costs.map(({ memory }) => memory)),
+    processes: byRole(costs.map(({ processes }) => processes)),
+  };
+}
+
 class Sampler {
   private readonly seen = new Map<number, { role: Role; cpu: number }>();
   private memory = 0;

@@ -52,7 +52,7 @@ async function measureRehearsal(lab: Lab, rounds: number, results: Results): Pro
     const stack = await lab.stack(name, await rehearsalConfig(["east", "west"], manifests));
     const step = async (figure: string, cost: Promise<Cost>) => results.add(figure, await tell(round, figure, cost));
 
-    await step("up", stack.pulumi("up", "--yes", "--skip-preview"));
+    await step("up", stack.raise());
     results.addState("rehearsal", await stack.state());
     await step("up again", stack.pulumi("up", "--yes", "--skip-preview"));
     changeManifest(manifests);
@@ -87,14 +87,14 @@ async function measureGrowth(lab: Lab, rounds: number, results: Results): Promis
     for (const count of [2, 4, 8]) {
       const clusters = Array.from({ length: count }, (_, i) => `c${i + 1}`);
       const stack = await lab.stack(`mesh-of-${count}-${round}`, await rehearsalConfig(clusters, manifests));
-      for (const [figure, verb, ...flags] of [
-        [`up, ${count} clusters`, "up", "--yes", "--skip-preview"],
-        [`preview, ${count} clusters`, "preview"],
-        [`destroy, ${count} clusters`, "destroy", "--yes", "--skip-preview"],
-      ] as const) {
-        results.add(figure, await tell(round, figure, stack.pulumi(verb, ...flags)));
-        if (verb === "up") results.addState(`${count} clusters`, await stack.state());
-      }
+      const step = async (verb: string, cost: Promise<Cost>) => {
+        const figure = `${verb}, ${count} clusters`;
+        results.add(figure, await tell(round, figure, cost));
+      };
+      await step("up", stack.raise());
+      results.addState(`${count} clusters`, await stack.state());
+      await step("preview", stack.pulumi("preview"));
+      await step("destroy", stack.pulumi("destroy", "--yes", "--skip-preview"));
     }
   }
 }

@@ -1,7 +1,8 @@
 import type { Runtime } from "../settings";
 import { parseStackArguments } from "./arguments";
+import { raise } from "./raise";
 import { say } from "./run";
-import { createStack, stackEnvironment, stackExists, stackOutputs, update } from "./stack";
+import { createStack, stackEnvironment, stackExists, stackOutputs } from "./stack";
 import { chooseRuntime } from "./stackFile";
 
 /** `npm start [-- stack] [--runtime k3d|kwok|existing] [flags of pulumi up]` */
@@ -12,7 +13,7 @@ export async function run(args: string[]): Promise<number> {
   if (!(await stackExists(stack, env))) await createStack(stack, env);
 
   const began = Date.now();
-  const code = await update("up", stack, passedOn, env);
+  const code = await raise(stack, passedOn, env);
   if (code !== 0) {
     say(
       `Stack ${stack} is not up: see above. Next: npm start -- ${stack} goes on where it stopped; npm stop -- ${stack}`,

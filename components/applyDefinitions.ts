@@ -20,9 +20,10 @@ const patienceMilliseconds = 60_000;
  * @throws Error with the API server's words when it refuses one, or does not answer within a minute
  */
 async function apply(cluster: string, packed: PackedDefinitions): Promise<void> {
-  if (Object.keys(packed).length === 0) throw new Error("no definitions were given: the chart rendered none");
+  const given = unpack(packed);
+  if (Object.keys(given).length === 0) throw new Error("no definitions were given: the chart rendered none");
   const ask = await asAdmin(cluster);
-  for (const [name, body] of Object.entries(unpack(packed))) {
+  for (const [name, body] of Object.entries(given)) {
     await accepted(() => ask(`${definitionsPath}/${name}?fieldManager=${manager}&force=true`, "PATCH", body), name);
   }
   const list = await accepted(() => ask(definitionsPath), "the list of definitions");
@@ -30,7 +31,7 @@ async function apply(cluster: string, packed: PackedDefinitions): Promise<void> 
     const applied = metadata.managedFields?.some((entry) => entry.manager === manager) ?? false;
     // https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource
     const kept = metadata.annotations?.["helm.sh/resource-policy"] === "keep";
-    if (!applied || kept || metadata.name in packed) continue;
+    if (!applied || kept || metadata.name in given) continue;
     await accepted(() => ask(`${definitionsPath}/${metadata.name}`, "DELETE"), `deleting ${metadata.name}`);
   }
   const served = async () => ({ status: (await servesCustomResources(cluster)) ? 200 : 0, text: "not served" });

@@ -74,10 +74,7 @@ export class MulticlusterLink extends pulumi.ComponentResource {
       { ...inSource, dependsOn: source.linkerd.namespace },
     );
 
-    const leftovers = mirrorCleanup(name, source.cluster, link, {
-      parent: this,
-      ...(source.cluster.lifeline && { deletedWith: source.cluster.lifeline }),
-    });
+    const leftovers = mirrorCleanup(name, source.cluster, link, { parent: this });
     new k8s.apiextensions.CustomResource(
       name,
       {
@@ -110,13 +107,18 @@ export class MulticlusterLink extends pulumi.ComponentResource {
  * Deleting a Link leaves its mirror services behind; this removes them when a link goes and its cluster stays.
  */
 function mirrorCleanup(name: string, source: Cluster, link: string, opts: pulumi.CustomResourceOptions) {
+  const { lifeline, plan, kubeconfig } = source;
   return new command.local.Command(
     `${name}-mirror-cleanup`,
     {
-      delete: program("components/removeMirrors.ts"),
-      environment: { MESH_KUBECONFIG: source.kubeconfig, MESH_LINK: link },
+      delete: program("components/removeMirrors.ts", "delete"),
+      // A local cluster's kubeconfig is known by its name: twenty kilobytes less in the state.
+      environment: {
+        MESH_LINK: link,
+        ...(lifeline ? { MESH_CLUSTER_NAME: plan.outsideName } : { MESH_KUBECONFIG: kubeconfig }),
+      },
       addPreviousOutputInEnv: false,
     },
-    opts,
+    { ...opts, ...(lifeline && { deletedWith: lifeline, dependsOn: lifeline }) },
   );
 }

@@ -1,9 +1,14 @@
+import { readFile } from "node:fs/promises";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { ownKubeconfig } from "./clusters/lifecycle/places";
+import { main } from "./clusters/lifecycle/run";
+import { variable } from "./clusters/lifecycle/spec";
 
 /**
  * Removes the mirror services that a deleted Link left behind. Run by link.ts when a link is destroyed.
  *
- * Environment: MESH_KUBECONFIG (of the source cluster), MESH_LINK (the link's name).
+ * Environment: MESH_LINK (the link's name) and of the source cluster, if it is a local one, MESH_CLUSTER_NAME (its name
+ * outside), else MESH_KUBECONFIG.
  */
 async function removeMirrors(kubeconfig: string, link: string): Promise<void> {
   const config = new KubeConfig();
@@ -19,6 +24,10 @@ async function removeMirrors(kubeconfig: string, link: string): Promise<void> {
   }
 }
 
-const { MESH_KUBECONFIG, MESH_LINK } = process.env;
-if (!MESH_KUBECONFIG || !MESH_LINK) throw new Error("MESH_KUBECONFIG and MESH_LINK are expected in the environment");
-void removeMirrors(MESH_KUBECONFIG, MESH_LINK);
+const { MESH_KUBECONFIG } = process.env;
+void main({
+  delete: async () => {
+    const kubeconfig = MESH_KUBECONFIG ?? (await readFile(ownKubeconfig(variable("MESH_CLUSTER_NAME")), "utf8"));
+    await removeMirrors(kubeconfig, variable("MESH_LINK"));
+  },
+});

@@ -1,4 +1,5 @@
-import { deflateSync, inflateSync } from "node:zlib";
+import { createHash } from "node:crypto";
+import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
 import type * as pulumi from "@pulumi/pulumi";
 
 /** What is used here of a CustomResourceDefinition. */
@@ -10,24 +11,32 @@ export interface Definition {
   };
 }
 
-/** From each name to its definition without descriptions, deflated in base64: a seventh of the bytes. */
-export type PackedDefinitions = Record<string, string>;
+/** Definitions without descriptions, as they stand in the state. */
+export interface PackedDefinitions {
+  /** From each name to a digest of its definition, so that a preview tells which change. */
+  digests: Record<string, string>;
+  /** All of them as JSON, by Brotli in base64: one is much like the other, and a twentieth of the bytes is left. */
+  brotli: string;
+}
 
 /** In an order of its own, so that a preview shows what changed and nothing else. */
 export function pack(definitions: Definition[]): PackedDefinitions {
   const sorted = [...definitions].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
-  return Object.fromEntries(
-    sorted.map((one) => [one.metadata.name, deflateSync(JSON.stringify(slim(one)), { level: 9 }).toString("base64")]),
-  );
+  const bodies = sorted.map((one) => [one.metadata.name, JSON.stringify(slim(one))] as const);
+  // As small as it gets but for an eighth, in a twentieth of the time.
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 6 };
+  return {
+    digests: Object.fromEntries(bodies.map(([name, body]) => [name, digest(body)])),
+    brotli: brotliCompressSync(JSON.stringify(Object.fromEntries(bodies)), { params }).toString("base64"),
+  };
 }
 
 /** The JSON of each definition, by its name. */
-export function unpack(packed: PackedDefinitions): Record<string, string> {
-  const entries = Object.entries(packed);
-  return Object.fromEntries(
-    entries.map(([name, deflated]) => [name, inflateSync(Buffer.from(deflated, "base64")).toString()]),
-  );
+export function unpack({ brotli }: PackedDefinitions): Record<string, string> {
+  return JSON.parse(brotliDecompressSync(Buffer.from(brotli, "base64")).toString()) as Record<string, string>;
 }
+
+const digest = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
 /**
  * A transform that takes the descriptions out of CustomResourceDefinitions.

@@ -6,14 +6,14 @@ import { ExistingCluster } from "./existing";
 import { K3dCluster, K3dNetwork } from "./k3d";
 import { KwokCluster } from "./kwok";
 
-interface Args {
+export interface ClustersArgs {
   plan: Plan;
   settings: Settings;
   owner: string;
 }
 
 /** Makes the plan's clusters, side by side, with the runtime that the settings name. */
-export function makeClusters(name: string, args: Args, opts: pulumi.ComponentResourceOptions): Cluster[] {
+export function makeClusters(name: string, args: ClustersArgs, opts: pulumi.ComponentResourceOptions): Cluster[] {
   const { plan } = args;
   const make = makers[plan.runtime](name, args, opts);
   return plan.clusters.map((cluster) => make(`${name}-${cluster.name}`, cluster));
@@ -21,20 +21,20 @@ export function makeClusters(name: string, args: Args, opts: pulumi.ComponentRes
 
 type Maker = (name: string, cluster: ClusterPlan) => Cluster;
 
-const makers: Record<Settings["runtime"], (name: string, args: Args, opts: pulumi.ComponentResourceOptions) => Maker> =
-  {
-    k3d: (name, { plan, settings, owner }, opts) => {
-      const network = new K3dNetwork(`${name}-network`, plan.network, { owner }, opts);
-      const { nodeImage, images, registryMirror } = settings;
-      const options = { nodeImage, images, registryMirror };
-      return (clusterName, cluster) => new K3dCluster(clusterName, cluster, { owner, network, options }, opts);
-    },
-    kwok:
-      (_, { owner }, opts) =>
-      (clusterName, cluster) =>
-        new KwokCluster(clusterName, cluster, { owner }, opts),
-    existing:
-      (_, { settings }, opts) =>
-      (clusterName, cluster) =>
-        new ExistingCluster(clusterName, cluster, settings.existing[cluster.name] as ExistingSettings, opts),
-  };
+const makers: Record<
+  Settings["runtime"],
+  (name: string, args: ClustersArgs, opts: pulumi.ComponentResourceOptions) => Maker
+> = {
+  k3d: (name, { plan, settings, owner }, opts) => {
+    const network = new K3dNetwork(`${name}-network`, plan.network, { owner }, opts);
+    return (clusterName, cluster) => new K3dCluster(clusterName, cluster, { owner, network, options: settings }, opts);
+  },
+  kwok:
+    (_, { owner }, opts) =>
+    (clusterName, cluster) =>
+      new KwokCluster(clusterName, cluster, { owner }, opts),
+  existing:
+    (_, { settings }, opts) =>
+    (clusterName, cluster) =>
+      new ExistingCluster(clusterName, cluster, settings.existing[cluster.name] as ExistingSettings, opts),
+};

@@ -10,6 +10,12 @@ import { program } from "./program";
 /** What k3d clusters are made of beyond their names. */
 export type K3dOptions = Pick<K3dSpec, "nodeImage" | "images" | "registryMirror">;
 
+export function k3dSpec(plan: ClusterPlan, network: K3dNetwork, options: K3dOptions): K3dSpec {
+  const { outsideName, context, ports, domain } = plan;
+  const { nodeImage, images, registryMirror } = options;
+  return { name: outsideName, context, ports, domain, network: network.name, nodeImage, images, registryMirror };
+}
+
 /** A k3d cluster on the stack's Docker network. https://k3d.io */
 export class K3dCluster extends pulumi.ComponentResource implements Cluster {
   readonly kubeconfig: pulumi.Output<string>;
@@ -25,9 +31,8 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("mesh:index:K3dCluster", name, {}, opts);
-    const { outsideName, context, ports, domain } = plan;
     const { network, owner, options } = args;
-    const spec = { name: outsideName, context, ports, domain, network: network.name, ...options };
+    const spec = k3dSpec(plan, network, options);
     ({
       kubeconfig: this.kubeconfig,
       provider: this.provider,
@@ -35,8 +40,8 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
     } = localCluster(name, { runtime: "k3d", spec, owner }, { parent: this, dependsOn: [network] }));
     // Names, not addresses: Docker may hand out others after a restart, and k3d makes the names resolve in pods.
     // k3d has the first one put into the API server's certificate.
-    this.apiServerForPeers = pulumi.output(`https://k3d-${outsideName}-serverlb:6443`);
-    this.gatewayForPeers = `k3d-${outsideName}-server-0`;
+    this.apiServerForPeers = pulumi.output(`https://k3d-${plan.outsideName}-serverlb:6443`);
+    this.gatewayForPeers = `k3d-${plan.outsideName}-server-0`;
     this.registerOutputs();
   }
 }

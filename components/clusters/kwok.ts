@@ -3,8 +3,12 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterPlan } from "../../plan";
 import type { Cluster } from "./cluster";
-import { kwokLoadBalancer } from "./lifecycle/spec";
+import { kwokLoadBalancer, type LocalSpec } from "./lifecycle/spec";
 import { localCluster } from "./local";
+
+export function kwokSpec({ outsideName, context, ports }: ClusterPlan): LocalSpec {
+  return { name: outsideName, context, ports };
+}
 
 /**
  * A simulated cluster: a real API server, controllers and scheduler, with nodes and pods that only kwok moves.
@@ -26,12 +30,11 @@ export class KwokCluster extends pulumi.ComponentResource implements Cluster {
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("mesh:index:KwokCluster", name, {}, opts);
-    const spec = { name: plan.outsideName, context: plan.context, ports: plan.ports };
     ({
       kubeconfig: this.kubeconfig,
       provider: this.provider,
       lifeline: this.lifeline,
-    } = localCluster(name, { runtime: "kwok", spec, owner: args.owner }, { parent: this }));
+    } = localCluster(name, { runtime: "kwok", spec: kwokSpec(plan), owner: args.owner }, { parent: this }));
     this.apiServerForPeers = pulumi.output(`https://127.0.0.1:${plan.ports[0]}`);
     this.registerOutputs();
   }

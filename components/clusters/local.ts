@@ -18,6 +18,21 @@ export interface LocalClusterArgs {
 /** Raised where the graph has changed so that a local cluster of before had better be made anew than updated. */
 const layout = 2;
 
+interface Options {
+  parent: pulumi.Resource;
+  dependsOn?: pulumi.Resource[];
+}
+
+/**
+ * Claims the cluster's name.
+ *
+ * In the state before the cluster is begun: a creation that was killed leaves nothing else there, and destroying the stack
+ * has to clear what stands half made.
+ */
+export function claim(name: string, args: LocalClusterArgs, opts: Options): command.local.Command {
+  return ownedCommand(`${name}-claim`, "claim", args, opts);
+}
+
 /**
  * What k3d and kwok share: three Commands and a provider.
  *
@@ -26,36 +41,15 @@ const layout = 2;
  */
 export function localCluster(
   name: string,
-  { runtime, spec, owner }: LocalClusterArgs,
-  opts: { parent: pulumi.Resource; dependsOn?: pulumi.Resource[] },
+  args: LocalClusterArgs,
+  opts: Options,
 ): { kubeconfig: pulumi.Output<string>; provider: k8s.Provider; lifeline: command.local.Command } {
-  const file = `components/clusters/lifecycle/${runtime}.ts`;
-  const environment = { MESH_CLUSTER: JSON.stringify(spec), MESH_OWNER: owner };
-  const identity = `${environment.MESH_CLUSTER} ${layout}`;
-  const triggers = [identity];
-  const common = { environment, triggers, addPreviousOutputInEnv: false };
-  // A cluster's name is fixed: made first, the new one would be what the old one's deletion then removes.
-  const replacing = { deleteBeforeReplace: true };
-  // Another owner's name (the checkout was moved) changes nothing in the cluster.
-  const update = program(file, "update");
-  const remove = program(file, "delete");
-  // In the state before the cluster is begun: a creation that was killed leaves nothing else there, and destroying the
-  // stack has to clear what stands half made.
-  const claim = new command.local.Command(
-    `${name}-claim`,
-    { ...common, create: program(file, "claim"), update, delete: remove },
-    { ...opts, ...replacing },
-  );
-  const lifeline = new command.local.Command(
-    name,
-    { ...common, create: program(file, "create"), update, delete: remove },
-    { ...opts, ...replacing, dependsOn: claim },
-  );
+  const lifeline = ownedCommand(name, "create", args, { ...opts, dependsOn: [claim(name, args, opts)] });
   const reader = new command.local.Command(
     `${name}-kubeconfig`,
     {
-      create: program(file, "kubeconfig"),
-      environment,
+      create: program(programOf(args), "kubeconfig"),
+      environment: environmentOf(args),
       triggers: [lifeline.id],
       addPreviousOutputInEnv: false,
       logging: "none",
@@ -63,7 +57,8 @@ export function localCluster(
     { parent: opts.parent, dependsOn: lifeline, deletedWith: lifeline, additionalSecretOutputs: ["stdout"] },
   );
   const kubeconfig = pulumi.secret(reader.stdout);
-  const clusterIdentifier = `${spec.context}-${createHash("sha256").update(identity).digest("hex").slice(0, 8)}`;
+  const digest = createHash("sha256").update(identityOf(args)).digest("hex");
+  const clusterIdentifier = `${args.spec.context}-${digest.slice(0, 8)}`;
   const provider = clusterProvider(
     name,
     {
@@ -80,3 +75,29 @@ export function localCluster(
   );
   return { kubeconfig, provider, lifeline };
 }
+
+/** A Command that stands for the cluster: its end is the cluster's end. */
+function ownedCommand(name: string, verb: "claim" | "create", args: LocalClusterArgs, opts: Options) {
+  const file = programOf(args);
+  return new command.local.Command(
+    name,
+    {
+      create: program(file, verb),
+      // Another owner's name (the checkout was moved) changes nothing in the cluster.
+      update: program(file, "update"),
+      delete: program(file, "delete"),
+      environment: environmentOf(args),
+      triggers: [identityOf(args)],
+      addPreviousOutputInEnv: false,
+    },
+    // A cluster's name is fixed: made first, the new one would be what the old one's deletion then removes.
+    { ...opts, deleteBeforeReplace: true },
+  );
+}
+
+const programOf = ({ runtime }: LocalClusterArgs) => `components/clusters/lifecycle/${runtime}.ts`;
+const environmentOf = ({ spec, owner }: LocalClusterArgs) => ({
+  MESH_CLUSTER: JSON.stringify(spec),
+  MESH_OWNER: owner,
+});
+const identityOf = (args: LocalClusterArgs) => `${environmentOf(args).MESH_CLUSTER} ${layout}`;

@@ -57,6 +57,18 @@ async function killApiServer(cluster: string): Promise<void> {
   for (const { pid } of servers) process.kill(pid, "SIGKILL");
 }
 
+test("raised from nothing its names are claimed first, and kept, and only then the state is written once", async () => {
+  const [claiming, raising, ...more] = (said[0] ?? "").split("\n").filter((line) => line.startsWith("$ "));
+  assert.match(claiming ?? "", /^\$ MESH_ONLY_CLAIMS=true pulumi up /);
+  assert.match(raising ?? "", /^\$ PULUMI_SKIP_CHECKPOINTS=true GOGC=100 pulumi up /);
+  assert.deepEqual(more, []);
+  assert.match(said[0] ?? "", /\+ 6 created[\s\S]*\+ \d+ created\n\s+6 unchanged/);
+
+  const again = await script("start", stack.name);
+  assert.deepEqual(again.match(/^\$ .*pulumi up/gm), ["$ pulumi up"]);
+  assert.match(again, /Resources:\n\s+\d+ unchanged/);
+});
+
 test("an API server that died is started by a preview, which says so and shows no change", async () => {
   await killApiServer("east");
   const { output, changes } = heard(await stack.preview());

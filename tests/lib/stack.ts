@@ -172,6 +172,11 @@ export class TestStack {
     return this.operation("destroy", "--yes", "--skip-preview", ...flags);
   }
 
+  /** Takes away the lock that a killed engine left. */
+  async cancel(): Promise<void> {
+    await this.pulumi("cancel", this.name, "--yes");
+  }
+
   /** The state's text, as the backend has it or with its secrets opened. */
   async exportText({ showSecrets = false } = {}): Promise<string> {
     return this.pulumi("stack", "export", "--stack", this.name, ...(showSecrets ? ["--show-secrets"] : []));

@@ -4,16 +4,18 @@
  * Mocks know neither charts' objects nor dependsOn, parents and deletedWith: tests/engine looks at those.
  */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import * as state from "@pulumi/pulumi/runtime/state";
+import { claimClusters } from "../../components/clusters/claims";
 import { Mesh } from "../../components/mesh";
 import { type PackedDefinitions, unpack, withoutDescriptions } from "../../components/slimCrds";
 import { makePlan, type Plan } from "../../plan";
-import { checkSettings } from "../../settings";
+import { checkSettings, type Runtime, type Settings } from "../../settings";
 
 type Properties = Record<string, unknown>;
 
@@ -23,11 +25,21 @@ interface Asked {
   inputs: Properties;
 }
 
-interface Raised {
+interface Registered<Result> {
   asked: Asked[];
-  mesh: Mesh;
+  result: Result;
   plan: Plan;
 }
+type Raised = Registered<Mesh>;
+
+const charts = {
+  "linkerd-crds": "/charts/crds",
+  "linkerd-control-plane": "/charts/control-plane",
+  "linkerd-multicluster": "/charts/multicluster",
+};
+const owner = "stack dev of here";
+const raise = (preview: boolean, runtime: Runtime): Promise<Raised> =>
+  register(preview, runtime, (plan, settings) => new Mesh("mesh", { plan, settings, charts, owner }));
 
 /**
  * What the providers would make up: each a word to look for where it must not stand. Secret is what the engine keeps so
@@ -67,8 +79,12 @@ function base64(text: string): string {
   return Buffer.from(text).toString("base64");
 }
 
-/** Runs the program's graph against mocks: in a preview nothing that a provider makes up is known. */
-async function raise(preview: boolean, runtime: "k3d" | "kwok" | "existing"): Promise<Raised> {
+/** Runs a graph against mocks: in a preview nothing that a provider makes up is known. */
+async function register<Result>(
+  preview: boolean,
+  runtime: Runtime,
+  make: (plan: Plan, settings: Settings) => Result,
+): Promise<Registered<Result>> {
   const asked: Asked[] = [];
   const mocks: pulumi.runtime.Mocks = {
     newResource({ type, name, inputs, id }) {
@@ -95,14 +111,9 @@ async function raise(preview: boolean, runtime: "k3d" | "kwok" | "existing"): Pr
     path.join(__dirname, "../.."),
   );
   const plan = makePlan("dev", settings);
-  const charts = {
-    "linkerd-crds": "/charts/crds",
-    "linkerd-control-plane": "/charts/control-plane",
-    "linkerd-multicluster": "/charts/multicluster",
-  };
-  const mesh = new Mesh("mesh", { plan, settings, charts, owner: "stack dev of here" });
+  const result = make(plan, settings);
   await pulumi.runtime.disconnect();
-  return { asked, mesh, plan };
+  return { asked, result, plan };
 }
 
 let update: Raised;
@@ -157,6 +168,19 @@ test("a preview asks for the same resources as the update", () => {
   assert.equal(new Set(names(update)).size, update.asked.length, "a type and name are asked for twice");
 });
 
+for (const runtime of ["k3d", "kwok"] as const) {
+  test(`what claims the names of ${runtime} clusters is what the mesh makes again, and nothing else`, async () => {
+    const { asked } = await register(false, runtime, (plan, settings) =>
+      claimClusters("mesh", { plan, settings, owner }),
+    );
+    const network = runtime === "k3d" ? ["mesh-network"] : [];
+    const commands = asked.filter(({ type }) => type === "command:local:Command");
+    assert.deepEqual(commands.map(({ name }) => name), [...network, "mesh-east-claim", "mesh-west-claim"]); // prettier-ignore
+    const { asked: all } = { k3d: update, kwok }[runtime];
+    for (const claimed of asked) assert.deepEqual(all.find(({ type, name }) => type === claimed.type && name === claimed.name), claimed); // prettier-ignore
+  });
+}
+
 test("a child's name begins with its parent's: all begin with the mesh's", () => {
   for (const { name } of update.asked) assert.match(name, /^mesh(-|$)/);
 });
@@ -174,7 +198,7 @@ test("no input holds a key, a token or a kubeconfig in plain", () => {
 });
 
 test("no plain output holds a secret, and the kubeconfigs are one", async () => {
-  for (const { mesh } of [update, kwok]) {
+  for (const { result: mesh } of [update, kwok]) {
     const outputs = pulumi.output({
       clusters: mesh.clusters,
       expires: mesh.trustAnchor.expires,
@@ -186,16 +210,16 @@ test("no plain output holds a secret, and the kubeconfigs are one", async () => 
     assert.equal(await pulumi.isSecret(mesh.kubeconfigs), true);
     assert.deepEqual(await valueOf(mesh.kubeconfigs), { east: secrets[1], west: secrets[1] });
   }
-  assert.equal(await pulumi.isSecret(preview.mesh.kubeconfigs), true);
+  assert.equal(await pulumi.isSecret(preview.result.kubeconfigs), true);
 });
 
 test("gateways are known beforehand on k3d and kwok; of your own clusters the Service tells", async () => {
   assert.deepEqual(
-    [await valueOf(update.mesh.clusters.west!.gateway), await valueOf(update.mesh.clusters.west!.apiServer)],
+    [await valueOf(update.result.clusters.west!.gateway), await valueOf(update.result.clusters.west!.apiServer)],
     ["k3d-west-server-0", "https://k3d-west-serverlb:6443"],
   );
-  assert.equal(await valueOf(kwok.mesh.clusters.west!.gateway), "192.0.2.1");
-  assert.equal(await valueOf(yours.mesh.clusters.west!.gateway), "192.0.2.7");
+  assert.equal(await valueOf(kwok.result.clusters.west!.gateway), "192.0.2.1");
+  assert.equal(await valueOf(yours.result.clusters.west!.gateway), "192.0.2.7");
   assert.equal(specOf(yours).gatewayAddress, "192.0.2.7");
 });
 
@@ -373,11 +397,15 @@ test("a provider is known by a plain name that changes exactly when the cluster 
 test("Linkerd's definitions are one Command's in a local cluster, and resources in one of yours", () => {
   const { stdin, triggers, environment } = one(update, "command:local:Command", "mesh-east-crds");
   const packed = JSON.parse(stdin as string) as PackedDefinitions;
-  assert.deepEqual(unpack(packed), {
-    "servers.policy.linkerd.io": '{"metadata":{"name":"servers.policy.linkerd.io"},"spec":{}}',
-  });
+  const slim = '{"metadata":{"name":"servers.policy.linkerd.io"},"spec":{}}';
+  assert.deepEqual(unpack(packed), { "servers.policy.linkerd.io": slim });
+  const digest = createHash("sha256").update(slim).digest("hex");
+  assert.deepEqual(packed.digests, { "servers.policy.linkerd.io": digest.slice(0, 16) });
   assert.deepEqual([triggers, environment], [["id of mesh-east"], { MESH_CLUSTER_NAME: "east" }]);
-  assert.equal(one(preview, "command:local:Command", "mesh-east-crds").stdin, "{}");
+  const unknown = JSON.parse(
+    one(preview, "command:local:Command", "mesh-east-crds").stdin as string,
+  ) as PackedDefinitions;
+  assert.deepEqual(unpack(unknown), {});
   assert.equal(one(yours, "helm.sh/v4:Chart", "mesh-east-crds").chart, "/charts/crds");
 });
 

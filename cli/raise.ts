@@ -1,0 +1,38 @@
+import { clearAfterKill } from "./afterKill";
+import { capture, type Environment, UserError } from "./run";
+import { update, withoutCheckpoints } from "./stack";
+import { chooseRuntime } from "./stackFile";
+
+/**
+ * How a local stack is raised from nothing, in two updates: its clusters' names are claimed, then all of it comes, and the
+ * state is written once, at the end.
+ *
+ * Written at each step it takes a fifth of the time, and with eight clusters nine tenths (docs/performance.md). There is
+ * nothing yet that could be lost: all that is made lives in the clusters, and whatever comes after a kill finds them by
+ * their claims, clears them and begins anew. An error or Ctrl-C writes the state before the end, as ever.
+ */
+export const fromNothing: Environment[] = [{ MESH_ONLY_CLAIMS: "true" }, withoutCheckpoints];
+
+/**
+ * Raises the stack, or brings it up to date.
+ *
+ * @param args flags of `pulumi up`
+ * @returns pulumi's exit code
+ */
+export async function raise(stack: string, args: string[], env: Environment): Promise<number> {
+  const isNew = args.length === 0 && chooseRuntime(stack) !== "existing" && !(await hasClusters(stack, env));
+  for (const how of isNew ? fromNothing : [{}]) {
+    const code = await update("up", stack, args, env, how);
+    if (code !== 0) return code;
+  }
+  return 0;
+}
+
+/** Whether the state knows a cluster to be there, or to have been. */
+async function hasClusters(stack: string, env: Environment): Promise<boolean> {
+  await clearAfterKill(stack);
+  const { code, stdout, stderr } = await capture("pulumi", ["stack", "export", "--stack", stack], { env });
+  if (code !== 0) throw new UserError(`pulumi stack export of ${stack} failed: ${stderr.trim()}`);
+  const { deployment } = JSON.parse(stdout) as { deployment: { resources?: { type: string }[] } };
+  return (deployment.resources ?? []).some(({ type }) => type === "pulumi:providers:kubernetes");
+}
