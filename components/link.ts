@@ -111,7 +111,7 @@ function mirrorCleanup(name: string, source: Cluster, link: string, opts: pulumi
   return new command.local.Command(
     `${name}-mirror-cleanup`,
     {
-      delete: program("components/removeMirrors.ts", "delete"),
+      delete: program("components/removeMirrors.ts"),
       // A local cluster's kubeconfig is known by its name: twenty kilobytes less in the state.
       environment: {
         MESH_LINK: link,

@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
 import { ownKubeconfig } from "./clusters/lifecycle/places";
-import { main } from "./clusters/lifecycle/run";
 import { variable } from "./clusters/lifecycle/spec";
 
 /**
@@ -24,10 +23,11 @@ async function removeMirrors(kubeconfig: string, link: string): Promise<void> {
   }
 }
 
-const { MESH_KUBECONFIG } = process.env;
-void main({
-  delete: async () => {
-    const kubeconfig = MESH_KUBECONFIG ?? (await readFile(ownKubeconfig(variable("MESH_CLUSTER_NAME")), "utf8"));
-    await removeMirrors(kubeconfig, variable("MESH_LINK"));
-  },
-});
+/** The source cluster's kubeconfig. */
+async function given(): Promise<string> {
+  const { MESH_KUBECONFIG } = process.env;
+  return MESH_KUBECONFIG ?? (await readFile(ownKubeconfig(variable("MESH_CLUSTER_NAME")), "utf8"));
+}
+
+// Without a verb, as states of before have it too.
+void given().then((kubeconfig) => removeMirrors(kubeconfig, variable("MESH_LINK")));
