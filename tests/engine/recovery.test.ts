@@ -60,7 +60,7 @@ async function killApiServer(cluster: string): Promise<void> {
 test("raised from nothing its names are claimed first, and kept, and only then the state is written once", async () => {
   const [claiming, raising, ...more] = (said[0] ?? "").split("\n").filter((line) => line.startsWith("$ "));
   assert.match(claiming ?? "", /^\$ MESH_ONLY_CLAIMS=true pulumi up /);
-  assert.match(raising ?? "", /^\$ PULUMI_SKIP_CHECKPOINTS=true GOGC=100 pulumi up /);
+  assert.match(raising ?? "", /^\$ PULUMI_SKIP_CHECKPOINTS=true GOGC=\d+ pulumi up /);
   assert.deepEqual(more, []);
   assert.match(said[0] ?? "", /\+ 6 created[\s\S]*\+ \d+ created\n\s+6 unchanged/);
 

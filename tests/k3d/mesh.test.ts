@@ -127,8 +127,10 @@ test("a cluster and a network that are someone else's are refused by name, and l
   }
 });
 
-test("up makes both clusters side by side, and the mesh on them", async () => {
-  succeeded(await stack.up());
+test("raised from nothing both clusters come side by side, and the mesh on them", async () => {
+  const { changes } = await stack.raise();
+  const again = changes.filter(({ name }) => /-(claim|network)$/.test(name));
+  assert.deepEqual(again, [], "what was claimed in the first update stays in the second");
   assert.deepEqual(stack.contexts().sort(), ["k3d-east", "k3d-west"]);
   for (const cluster of clusters) {
     const nodes = await kubectl(cluster, "get", "nodes", "--output=name");

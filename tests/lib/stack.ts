@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import { parse, stringify } from "yaml";
 import { engineSettings } from "../../cli/backend";
 import { providerEnvironment } from "../../cli/prepare";
+import { fromNothing } from "../../cli/raise";
 import { answers } from "../../components/clusters/lifecycle/check";
 import { type Process, processes } from "./processes";
 import { filesWithSecrets } from "./secrets";
@@ -159,17 +160,25 @@ export class TestStack {
   }
 
   up(...flags: string[]): Promise<Outcome> {
-    return this.operation("up", "--yes", "--skip-preview", ...flags);
+    return this.operation("up", ["--yes", "--skip-preview", ...flags]);
+  }
+
+  /** Both updates that `npm start` raises a stack from nothing with. */
+  async raise(): Promise<Outcome> {
+    const outcomes: Outcome[] = [];
+    for (const how of fromNothing)
+      outcomes.push(succeeded(await this.operation("up", ["--yes", "--skip-preview"], how)));
+    return outcomes.at(-1) as Outcome;
   }
 
   /** @param flags more of them. Example: `"--refresh"` */
   preview(...flags: string[]): Promise<Outcome> {
-    return this.operation("preview", ...flags);
+    return this.operation("preview", flags);
   }
 
   /** @param flags more of them. Example: `"--target", urn, "--target-dependents"` */
   destroy(...flags: string[]): Promise<Outcome> {
-    return this.operation("destroy", "--yes", "--skip-preview", ...flags);
+    return this.operation("destroy", ["--yes", "--skip-preview", ...flags]);
   }
 
   /** Takes away the lock that a killed engine left. */
@@ -268,12 +277,12 @@ export class TestStack {
     return (await execute("pulumi", ["--non-interactive", ...args], options)).stdout;
   }
 
-  private async operation(command: string, ...flags: string[]): Promise<Outcome> {
+  private async operation(command: string, flags: string[], how: Record<string, string> = {}): Promise<Outcome> {
     const log = path.join(this.checkout, ".state/engine-events");
     fs.rmSync(log, { force: true });
     const began = Date.now();
     const args = [command, "--stack", this.name, "--color", "never", "--non-interactive", "--event-log", log, ...flags];
-    const options = { cwd: this.checkout, env: this.environment, maxBuffer: 256 * 1024 * 1024 };
+    const options = { cwd: this.checkout, env: { ...this.environment, ...how }, maxBuffer: 256 * 1024 * 1024 };
     const { ok, output } = await finished(execute("pulumi", args, options));
     const events = fs.existsSync(log) ? fs.readFileSync(log, "utf8").split("\n").filter(Boolean) : [];
     fs.rmSync(log, { force: true });

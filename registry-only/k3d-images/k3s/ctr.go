@@ -41,8 +41,9 @@ func ctr(args []string) error {
 		return err
 	}
 	// A real ctr unpacks now. k3d may still be writing what follows the archive's end, and fails when this program, and its
-	// standard input with it, is gone by then.
-	time.Sleep(2 * time.Second)
+	// standard input with it, is gone by then; on a busy machine two seconds were not enough.
+	go func() { _, _ = io.Copy(io.Discard, source) }()
+	time.Sleep(5 * time.Second)
 	if err := os.MkdirAll(dataDir+"/agent", 0o755); err != nil {
 		return err
 	}
