@@ -1,6 +1,6 @@
 import { clearAfterKill } from "./afterKill";
-import { capture, type Environment, UserError } from "./run";
-import { update, withoutCheckpoints } from "./stack";
+import type { Environment } from "./run";
+import { stackState, update, withoutCheckpoints } from "./stack";
 import { chooseRuntime } from "./stackFile";
 
 /**
@@ -20,6 +20,8 @@ export const fromNothing: Environment[] = [{ MESH_ONLY_CLAIMS: "true" }, without
  * @returns pulumi's exit code
  */
 export async function raise(stack: string, args: string[], env: Environment): Promise<number> {
+  // Before the state is read, which may be what a kill left unreadable.
+  await clearAfterKill(stack);
   const isNew = args.length === 0 && chooseRuntime(stack) !== "existing" && !(await hasClusters(stack, env));
   for (const how of isNew ? fromNothing : [{}]) {
     const code = await update("up", stack, args, env, how);
@@ -30,9 +32,6 @@ export async function raise(stack: string, args: string[], env: Environment): Pr
 
 /** Whether the state knows a cluster to be there, or to have been. */
 async function hasClusters(stack: string, env: Environment): Promise<boolean> {
-  await clearAfterKill(stack);
-  const { code, stdout, stderr } = await capture("pulumi", ["stack", "export", "--stack", stack], { env });
-  if (code !== 0) throw new UserError(`pulumi stack export of ${stack} failed: ${stderr.trim()}`);
-  const { deployment } = JSON.parse(stdout) as { deployment: { resources?: { type: string }[] } };
-  return (deployment.resources ?? []).some(({ type }) => type === "pulumi:providers:kubernetes");
+  const { deployment } = (await stackState(stack, env)) as { deployment?: { resources?: { type: string }[] | null } };
+  return (deployment?.resources ?? []).some(({ type }) => type === "pulumi:providers:kubernetes");
 }

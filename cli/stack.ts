@@ -64,6 +64,13 @@ export async function stackOutputs(stack: string, env: Environment, ...flags: st
   return JSON.parse(stdout);
 }
 
+/** The stack's state, as `pulumi stack export` prints it: secrets stay encrypted. */
+export async function stackState(stack: string, env: Environment): Promise<unknown> {
+  const { code, stdout, stderr } = await capture("pulumi", ["stack", "export", "--stack", stack], { env });
+  if (code !== 0) throw new UserError(`pulumi stack export of ${stack} failed: ${stderr.trim()}`);
+  return JSON.parse(stdout);
+}
+
 /**
  * Destroying again from the state of before does the same, so it need not be written at each of hundreds of steps, which is
  * most of the time. Not where objects are taken out of clusters that stay.

@@ -4,7 +4,8 @@ import { parseStackArguments } from "../cli/arguments";
 import { backendEnvironment } from "../cli/backend";
 import { root, stateDirectory } from "../cli/paths";
 import { prepareTools, searching } from "../cli/prepare";
-import { capture, type Environment, UserError } from "../cli/run";
+import { type Environment, UserError } from "../cli/run";
+import { stackState } from "../cli/stack";
 import { chooseRuntime } from "../cli/stackFile";
 import { criticalPath } from "./criticalPath";
 import { readUpdate } from "./events";
@@ -19,7 +20,7 @@ export async function run(args: string[]): Promise<number> {
   const log = lastLog(path.join(stateDirectory, "events"), stack);
   const update = readUpdate(fs.readFileSync(log, "utf8"));
   const env: Environment = { ...backendEnvironment(), ...searching(await prepareTools(chooseRuntime(stack))) };
-  const graph = readGraph(await stateNow(stack, env));
+  const graph = readGraph((await stackState(stack, env)) as State);
 
   const placeOf = placesOf(update);
   const critical = criticalPath(update, graph);
@@ -59,10 +60,4 @@ export function lastLog(directory: string, stack: string): string {
     );
   }
   return path.join(directory, last);
-}
-
-async function stateNow(stack: string, env: Environment): Promise<State> {
-  const { code, stdout, stderr } = await capture("pulumi", ["stack", "export", "--stack", stack], { env });
-  if (code !== 0) throw new UserError(`pulumi stack export of ${stack} failed: ${stderr.trim()}`);
-  return JSON.parse(stdout) as State;
 }
