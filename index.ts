@@ -16,7 +16,7 @@ export = async () => {
   const settings = readSettings();
   const plan = makePlan(pulumi.getStack(), settings);
   const owner = `stack ${plan.stack} of ${process.cwd()}`;
-  const [charts] = await Promise.all([findCharts(plan.charts), preflight(plan, owner)]);
+  const [charts] = await Promise.all([findCharts(plan.charts), preflight({ plan, settings, owner })]);
 
   if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });
   const mesh = new Mesh("mesh", { plan, settings, charts, owner });

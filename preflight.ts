@@ -1,19 +1,26 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type LocalRuntime, problem, wake } from "./components/clusters/lifecycle/check";
-import { dockerProblem, k3d, networkProblem } from "./components/clusters/lifecycle/k3d";
+import { dockerProblem, imagesProblem, k3d, networkProblem } from "./components/clusters/lifecycle/k3d";
 import { kwok } from "./components/clusters/lifecycle/kwok";
 import { onPath } from "./components/clusters/lifecycle/places";
 import type { Plan } from "./plan";
-import { RefusedError } from "./settings";
+import { RefusedError, type Settings } from "./settings";
+
+export interface PreflightArgs {
+  plan: Plan;
+  settings: Settings;
+  /** Whose clusters are ours. Example: `stack dev of /home/alice/mesh` */
+  owner: string;
+}
 
 /**
  * Refuses, before anything is created, what this machine cannot give: a program, an engine, names and ports that someone
- * else has, clusters of this stack that were removed behind its back. Starts those that are stopped.
+ * else has, images that Docker has not, clusters of this stack that were removed behind its back. Starts those that are
+ * stopped.
  *
- * @param owner whose clusters are ours. Example: `stack dev of /home/alice/mesh`
  * @throws RefusedError with every problem found
  */
-export async function preflight(plan: Plan, owner: string): Promise<void> {
+export async function preflight({ plan, settings, owner }: PreflightArgs): Promise<void> {
   if (plan.runtime === "existing") return;
   if (plan.runtime === "k3d") {
     const docker = await dockerProblem();
@@ -34,6 +41,8 @@ export async function preflight(plan: Plan, owner: string): Promise<void> {
         problem(runtime, { name: outsideName, context, ports }, owner, found, rebuild(name)),
       ),
       ...(plan.runtime === "k3d" ? [networkProblem(plan.network, owner)] : []),
+      // A cluster that stands has them: the local copies may go.
+      ...(plan.runtime === "k3d" && !clusters.every(({ found }) => found) ? [imagesProblem(settings.images)] : []),
     ]),
   );
   refuse(

@@ -127,6 +127,21 @@ test("a cluster and a network that are someone else's are refused by name, and l
   }
 });
 
+test("an image that the local Docker engine does not have is told before anything is created", async () => {
+  stack.configure({ "mesh:images": [imported, "mesh-test.local/missing:1"] });
+  try {
+    const { ok, output } = await stack.up();
+    assert.equal(ok, false);
+    assert.match(
+      output,
+      /images names mesh-test\.local\/missing:1, which the local Docker engine does not have\. Next: docker pull/,
+    );
+    for (const cluster of clusters) assert.equal(await containers(cluster), "");
+  } finally {
+    stack.configure({ "mesh:images": [imported] });
+  }
+});
+
 test("raised from nothing both clusters come side by side, and the mesh on them", async () => {
   const { changes } = await stack.raise();
   const again = changes.filter(({ name }) => /-(claim|network)$/.test(name));

@@ -71,9 +71,9 @@ test("a kwokctl that is missing is told before anything is created", async () =>
   const { PATH } = process.env;
   process.env.PATH = home;
   try {
-    const plan = makePlan("alice", checkSettings({ runtime: "kwok" }, root));
+    const settings = checkSettings({ runtime: "kwok" }, root);
     await assert.rejects(
-      preflight(plan, "alice@here"),
+      preflight({ plan: makePlan("alice", settings), settings, owner: "alice@here" }),
       /runtime is kwok, but kwokctl is not on PATH\. Next: npm start -- alice/,
     );
   } finally {

@@ -35,14 +35,28 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
     // A server that dies at its start would be waited for for ever; with a timeout k3d takes everything back.
     ...["--wait", "--timeout", createTimeout],
   ]);
-  if (spec.images.length > 0) {
-    // The default way mounts Docker's socket from where it usually is, and leaves a container when it is not there.
-    await runK3d(spec.name, ["image", "import", "--mode", "direct", "--cluster", spec.name, ...spec.images]);
-  }
+  if (spec.images.length > 0) await importImages(`k3d-${spec.name}-server-0`, spec.images);
 
   const kubeconfig = await standalone(await runK3d(spec.name, ["kubeconfig", "get", spec.name]), spec.context);
   await addContext(kubeconfig);
   await writePrivately(ownKubeconfig(spec.name), kubeconfig);
+}
+
+/**
+ * Brings images of the local Docker engine into a node.
+ *
+ * Not by `k3d image import`: after starting ctr it asks Docker whether ctr runs, and takes the "not yet" of a busy machine
+ * for its end. The default mode then imports nothing and says it did; `direct` fails. Of k3d 5.9.0, `executeInNode` in
+ * pkg/runtimes/docker/node.go; https://github.com/k3d-io/k3d/issues/1484.
+ *
+ * @param node a container. Example: `k3d-east-server-0`
+ * @throws Error with what docker or ctr said
+ */
+export async function importImages(node: string, images: string[]): Promise<void> {
+  // What ctr says decides: an archive that docker save broke off is none to it.
+  const load =
+    'node=$1; shift; docker save "$@" | docker exec --interactive "$node" ctr image import --all-platforms -';
+  await run("sh", ["-c", load, "sh", node, ...images]);
 }
 
 async function remove(spec: LocalSpec, owner: string): Promise<void> {
@@ -96,6 +110,24 @@ export async function dockerProblem(): Promise<string | undefined> {
     }
     return `runtime is k3d, but docker version fails: ${text}`;
   }
+}
+
+/**
+ * Why these images cannot be brought into a node, or undefined. Example: `await imagesProblem(["my/app:1"])`
+ */
+export async function imagesProblem(images: string[]): Promise<string | undefined> {
+  const missing: string[] = [];
+  for (const image of images) {
+    await run("docker", ["image", "inspect", "--format", "{{.Id}}", image]).catch((error: Error) => {
+      if (!/no such image/i.test(error.message)) throw error;
+      missing.push(image);
+    });
+  }
+  if (missing.length === 0) return undefined;
+  return (
+    `images names ${missing.join(", ")}, which the local Docker engine does not have. ` +
+    `Next: docker pull ${missing[0]}, or docker build --tag ${missing[0]} .`
+  );
 }
 
 async function createNetwork(name: string, owner: string): Promise<void> {

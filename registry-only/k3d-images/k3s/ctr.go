@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 )
 
 // importedImages lists the images given to this node, a line for each import: no container runs here, so their layers
 // are dropped.
 const importedImages = dataDir + "/agent/imported-images"
 
-// ctr serves `image import [--all-platforms] FILE|-`, which is how k3d brings an image, and `image ls`.
+// ctr serves `image import [--all-platforms] FILE|-`, which is how images come into a node, and `image ls`.
 func ctr(args []string) error {
 	if len(args) >= 2 && args[0] == "image" && args[1] == "ls" {
 		text, err := os.ReadFile(importedImages)
@@ -40,10 +39,6 @@ func ctr(args []string) error {
 	if err != nil {
 		return err
 	}
-	// A real ctr unpacks now. k3d may still be writing what follows the archive's end, and fails when this program, and its
-	// standard input with it, is gone by then; on a busy machine two seconds were not enough.
-	go func() { _, _ = io.Copy(io.Discard, source) }()
-	time.Sleep(5 * time.Second)
 	if err := os.MkdirAll(dataDir+"/agent", 0o755); err != nil {
 		return err
 	}
@@ -60,8 +55,7 @@ func ctr(args []string) error {
 	return list.Close()
 }
 
-// imageNames reads the names from an archive of `docker save`, and nothing after its end: k3d keeps the stream open
-// until this program is done.
+// imageNames reads the names from an archive of `docker save`.
 func imageNames(archive io.Reader) ([]string, error) {
 	reader := tar.NewReader(archive)
 	var names []string
