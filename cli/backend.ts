@@ -8,6 +8,9 @@ import type { Environment } from "./run";
 /** How the engine is told to run, whatever the backend. What each of it saves stands in docs/performance.md. */
 export const engineSettings = {
   PULUMI_SKIP_UPDATE_CHECK: "true",
+  // No bound, in the engine's words. The charts' Deployments wait for accounts of the same chart, which the engine may begin
+  // after them: where they are as many as the operations it does at a time (4 a core), nothing moves for ten minutes.
+  PULUMI_PARALLEL: process.env.PULUMI_PARALLEL ?? String(2 ** 31 - 1),
   // The engine makes much garbage, writing the whole state at each step: collected less often, up to a bound.
   GOGC: process.env.GOGC ?? "400",
   GOMEMLIMIT: process.env.GOMEMLIMIT ?? "1GiB",

@@ -51,6 +51,12 @@ function api(name: "east" | "west"): Api {
   return found;
 }
 
+test("an engine that does few operations side by side is warned of, one as the scripts run it is not", async () => {
+  const { output } = succeeded(await stack.preview("--parallel", "6"));
+  assert.match(output, /6 operations run side by side, and 6 Deployments can wait .* Next: pulumi up --parallel 12/);
+  assert.doesNotMatch(succeeded(await stack.preview()).output, /run side by side/);
+});
+
 test("bad settings are refused all at once, before anything is created", async () => {
   const bad = {
     "mesh:clusters": ["east", "west", "West", "east"],
