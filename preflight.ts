@@ -1,17 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { ClustersArgs } from "./components/clusters";
 import { type LocalRuntime, problem, wake } from "./components/clusters/lifecycle/check";
 import { dockerProblem, imagesProblem, k3d, networkProblem } from "./components/clusters/lifecycle/k3d";
 import { kwok } from "./components/clusters/lifecycle/kwok";
 import { onPath } from "./components/clusters/lifecycle/places";
 import type { Plan } from "./plan";
-import { RefusedError, type Settings } from "./settings";
-
-export interface PreflightArgs {
-  plan: Plan;
-  settings: Settings;
-  /** Whose clusters are ours. Example: `stack dev of /home/alice/mesh` */
-  owner: string;
-}
+import { RefusedError } from "./settings";
 
 /**
  * Refuses, before anything is created, what this machine cannot give: a program, an engine, names and ports that someone
@@ -20,7 +14,7 @@ export interface PreflightArgs {
  *
  * @throws RefusedError with every problem found
  */
-export async function preflight({ plan, settings, owner }: PreflightArgs): Promise<void> {
+export async function preflight({ plan, settings, owner }: ClustersArgs): Promise<void> {
   // As the engine tells its programs; the SDK has no other way to ask.
   const few = fewOperations(plan, Number(process.env.PULUMI_NODEJS_PARALLEL));
   if (few) await pulumi.log.warn(few);
@@ -43,9 +37,13 @@ export async function preflight({ plan, settings, owner }: PreflightArgs): Promi
       ...clusters.map(({ name, outsideName, context, ports, found }) =>
         problem(runtime, { name: outsideName, context, ports }, owner, found, rebuild(name)),
       ),
-      ...(plan.runtime === "k3d" ? [networkProblem(plan.network, owner)] : []),
-      // A cluster that stands has them: the local copies may go.
-      ...(plan.runtime === "k3d" && !clusters.every(({ found }) => found) ? [imagesProblem(settings.images)] : []),
+      ...(plan.runtime === "k3d"
+        ? [
+            networkProblem(plan.network, owner),
+            // A cluster that stands has them: the local copies may go.
+            clusters.every(({ found }) => found) ? undefined : imagesProblem(settings.images),
+          ]
+        : []),
     ]),
   );
   refuse(

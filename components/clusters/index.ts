@@ -9,6 +9,7 @@ import { KwokCluster } from "./kwok";
 export interface ClustersArgs {
   plan: Plan;
   settings: Settings;
+  /** Whose the local clusters are. Example: `stack dev of /home/alice/mesh` */
   owner: string;
 }
 
