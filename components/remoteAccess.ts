@@ -65,7 +65,13 @@ export class RemoteAccess extends pulumi.ComponentResource {
         metadata: {
           name: `${account}-token`,
           namespace,
-          annotations: { "kubernetes.io/service-account.name": serviceAccount.metadata.name },
+          annotations: {
+            "kubernetes.io/service-account.name": serviceAccount.metadata.name,
+            // Without it the provider gives up after five seconds, in which controllers that come back with a restarted API
+            // server (they try again up to 30 s apart) have not seen the Secret: untilCoreV1SecretInitialized in
+            // pulumi-kubernetes, provider/pkg/await/awaiters.go. Of a map it says nothing in the progress, unlike of a value.
+            "pulumi.com/waitFor": "jsonpath={.data}",
+          },
         },
         type: "kubernetes.io/service-account-token",
       },

@@ -9,8 +9,10 @@ import * as fs from "node:fs";
 import * as https from "node:https";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { accessOf } from "../lib/accessReview";
 import { Api } from "../lib/api";
+import { eventually } from "../lib/eventually";
 import { readableSecrets } from "../lib/secrets";
 import { type Outcome, type StateResource, type Step, succeeded, TestStack } from "../lib/stack";
 
@@ -342,6 +344,9 @@ const mirror = (name: string, link: string, mirrored = "true") => ({
   spec: { ports: [{ port: 80 }] },
 });
 
+const account = (source: string) =>
+  `/api/v1/namespaces/linkerd-multicluster/serviceaccounts/linkerd-service-mirror-${source}`;
+
 test("a link that is removed takes its objects and its leftover mirrors with it, and nothing else", async () => {
   // No mirror runs here: what it would have left is put there by hand, beside what is not the link's.
   await api("west").create(services, mirror("web-east", "east"));
@@ -380,10 +385,30 @@ test("a link that is removed takes its objects and its leftover mirrors with it,
   const links = "/apis/multicluster.linkerd.io/v1alpha3/namespaces/linkerd-multicluster/links";
   const linkNames = async (name: "east" | "west") => (await api(name).list(links)).map(({ metadata }) => metadata.name);
   assert.deepEqual([await linkNames("east"), await linkNames("west")], [["west"], []]);
-  const account = (source: string) =>
-    `/api/v1/namespaces/linkerd-multicluster/serviceaccounts/linkerd-service-mirror-${source}`;
   assert.equal((await api("east").get(account("west"))).status, 404);
   assert.equal((await api("west").get(account("east"))).status, 200);
+});
+
+test("a link that is added waits for its token, however late the target's controllers come", async () => {
+  const controllers = (await stack.processes()).find(
+    ({ command }) => /^\S*kube-controller-manager /.test(command) && command.includes(`${stack.name}-east/`),
+  );
+  assert.ok(controllers, "no kube-controller-manager of east");
+  const secret = "/api/v1/namespaces/linkerd-multicluster/secrets/linkerd-service-mirror-west-token";
+  stack.configure({ "mesh:links": [{ source: "east", target: "west" }, { source: "west", target: "east" }] }); // prettier-ignore
+  process.kill(controllers.pid, "SIGSTOP");
+  try {
+    const running = stack.up();
+    await eventually(async () => assert.equal((await api("east").get(secret)).status, 200));
+    // Longer than the five seconds of the provider's own wait.
+    await sleep(8_000);
+    assert.equal((await api("east").get<{ data?: unknown }>(secret)).body.data, undefined);
+    process.kill(controllers.pid, "SIGCONT");
+    succeeded(await running);
+  } finally {
+    process.kill(controllers.pid, "SIGCONT");
+  }
+  assert.equal((await api("east").get(account("west"))).status, 200);
 });
 
 test("another checkout's stack of the same name is refused, and names the owner", async () => {

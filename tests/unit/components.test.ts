@@ -331,7 +331,7 @@ test("each link has an account of its own in its target, bound to its own rights
     assert.deepEqual(metadata("v1:Secret"), {
       name: `${account}-token`,
       namespace: "linkerd-multicluster",
-      annotations: { "kubernetes.io/service-account.name": account },
+      annotations: { "kubernetes.io/service-account.name": account, "pulumi.com/waitFor": "jsonpath={.data}" },
     });
     for (const [binding, role] of [
       ["/v1:ClusterRoleBinding", "ClusterRole"],
