@@ -397,17 +397,16 @@ test("a link that is added waits for its token, however late the target's contro
   const secret = "/api/v1/namespaces/linkerd-multicluster/secrets/linkerd-service-mirror-west-token";
   stack.configure({ "mesh:links": [{ source: "east", target: "west" }, { source: "west", target: "east" }] }); // prettier-ignore
   process.kill(controllers.pid, "SIGSTOP");
+  const running = stack.up();
   try {
-    const running = stack.up();
     await eventually(async () => assert.equal((await api("east").get(secret)).status, 200));
     // Longer than the five seconds of the provider's own wait.
     await sleep(8_000);
     assert.equal((await api("east").get<{ data?: unknown }>(secret)).body.data, undefined);
-    process.kill(controllers.pid, "SIGCONT");
-    succeeded(await running);
   } finally {
     process.kill(controllers.pid, "SIGCONT");
   }
+  succeeded(await running);
   assert.equal((await api("east").get(account("west"))).status, 200);
 });
 
