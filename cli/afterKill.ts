@@ -1,8 +1,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { answers } from "../components/clusters/lifecycle/check";
-import { ownProcesses } from "../components/clusters/lifecycle/run";
+import { endPluginsWithoutEngine } from "../components/clusters/lifecycle/withoutEngine";
 import { stateDirectory } from "./paths";
 import { hasLogin } from "./pulumiHome";
 import { say } from "./run";
@@ -16,7 +15,7 @@ interface Lock {
 
 /**
  * Clears what a killed engine leaves with the default backend: its lock, which would refuse every update until
- * `pulumi cancel`, its plugins, which would notice within five minutes, its program, and half-written attributes.
+ * `pulumi cancel`, its plugins and program, and half-written attributes.
  * Locks of live processes and of other machines stay, and the engine tells of them.
  */
 export async function clearAfterKill(stack: string): Promise<void> {
@@ -40,19 +39,6 @@ export async function clearAfterKill(stack: string): Promise<void> {
 
 function entries(directory: string): string[] {
   return fs.existsSync(directory) ? fs.readdirSync(directory) : [];
-}
-
-/** Plugins and language hosts have their engine's address as last argument, the program as an option. */
-const withEngine =
-  /pulumi-(?:resource|language)-.* 127\.0\.0\.1:(\d+)$|@pulumi\/pulumi\/cmd\/run.* --engine 127\.0\.0\.1:(\d+)/;
-
-/** Ends plugins, language hosts and programs whose engine does not answer any more. */
-async function endPluginsWithoutEngine(): Promise<void> {
-  for (const { pid, command } of await ownProcesses()) {
-    const [, pluginsEngine, programsEngine] = withEngine.exec(command) ?? [];
-    const engine = Number(pluginsEngine ?? programsEngine);
-    if (engine && !(await answers(engine)) && isAlive(pid)) process.kill(pid, "SIGKILL");
-  }
 }
 
 /** Whether a process is there, whoever's it is. */

@@ -6,6 +6,7 @@ import { addContext, removeContext, standalone } from "./kubeconfig";
 import { clusterDirectory, exclusively, ownKubeconfig, writePrivately } from "./places";
 import { endLeftRunning, main, run } from "./run";
 import { type K3dSpec, type LocalSpec, variable } from "./spec";
+import { endPluginsWithoutEngine } from "./withoutEngine";
 
 /** Docker label of containers and networks: whose they are. Base64url, since k3d reads `@` as a node filter. */
 const ownerLabel = "mesh.owner";
@@ -64,6 +65,7 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
 }
 
 async function clear(spec: LocalSpec): Promise<void> {
+  await endPluginsWithoutEngine();
   await fs.rm(ownKubeconfig(spec.name), { force: true });
   const left = ["create", "delete"].map((verb) => `k3d cluster ${verb} ${spec.name} `);
   await endLeftRunning((command) => left.some((start) => `${command} `.startsWith(start)));

@@ -7,6 +7,7 @@ import { addContext, removeContext, standalone } from "./kubeconfig";
 import { clusterDirectory, exclusively, exists, onPath, ownKubeconfig, writePrivately } from "./places";
 import { endLeftRunning, main, run } from "./run";
 import { kwokLoadBalancer, type LocalSpec, variable } from "./spec";
+import { endPluginsWithoutEngine } from "./withoutEngine";
 
 /** Kubernetes that the official binaries are taken of, where none are on PATH. */
 const kubernetesVersion = "v1.34.4";
@@ -39,6 +40,7 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
 
 /** Ends what a cluster of ours, whole or half made, left: processes, directory, context, files. */
 async function clear(spec: LocalSpec, owner: string): Promise<void> {
+  await endPluginsWithoutEngine();
   await fs.rm(ownKubeconfig(spec.name), { force: true });
   await endLeftRunning((command) => command.startsWith(`kwokctl --name ${spec.name} `));
   if (await exists(path.join(kwokDirectory(spec.name), "kwok.yaml"))) {

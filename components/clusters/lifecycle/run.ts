@@ -35,26 +35,45 @@ export async function run(file: string, args: string[], env: Record<string, stri
  * @param isLeft told a command line. Example: `(command) => command.startsWith("k3d cluster create east ")`
  */
 export async function endLeftRunning(isLeft: (command: string) => boolean): Promise<void> {
-  for (const { pid, command } of await ownProcesses()) if (isLeft(command)) await end(pid);
+  for (const { pid, command } of await ownProcesses()) if (isLeft(command)) await endProcess(pid);
 }
 
-/** This user's processes, with their command lines. */
-export async function ownProcesses(): Promise<{ pid: number; command: string }[]> {
-  const list = await run("ps", ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,args="]);
+export interface OwnProcess {
+  pid: number;
+  /** The process that started it, or 1 (or another that takes in orphans) where that is gone. */
+  parent: number;
+  /** Its command line, words separated by a space. */
+  command: string;
+}
+
+/**
+ * This user's processes, without those that ended and stay in the list until somebody takes note, which nobody does of orphans
+ * in a container without an init.
+ */
+export async function ownProcesses(): Promise<OwnProcess[]> {
+  const list = await run("ps", ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,ppid=,args="]);
   return list.split("\n").flatMap((line) => {
-    const [, pid, command] = /^ *(\d+) (.*)$/.exec(line) ?? [];
-    return pid === undefined || command === undefined ? [] : [{ pid: Number(pid), command }];
+    const [, pid, parent, command] = /^ *(\d+) +(\d+) (.*)$/.exec(line) ?? [];
+    return command === undefined || command.endsWith("<defunct>")
+      ? []
+      : [{ pid: Number(pid), parent: Number(parent), command }];
   });
 }
 
-async function end(pid: number): Promise<void> {
+/**
+ * Kills a process, and waits until it is gone.
+ *
+ * @throws Error when it runs five seconds later
+ */
+export async function endProcess(pid: number): Promise<void> {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
+    throw error;
+  }
   for (let left = 100; left > 0; left--) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
-      throw error;
-    }
+    if (!(await ownProcesses()).some((one) => one.pid === pid)) return;
     await sleep(50);
   }
   throw new Error(`process ${pid} does not end`);
