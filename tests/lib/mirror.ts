@@ -129,9 +129,12 @@ export class TestMirror {
     }
   }
 
-  /** A namespace that ends under it, or a conflict, must not keep the others waiting: it looks again a little later. */
+  /**
+   * One after the other, as the real one works off its queue: what was exported later is mirrored later. A namespace that ends
+   * under it, or a conflict, must not keep the others waiting: it looks again a little later.
+   */
   private async each<T>(items: readonly T[], change: (item: T) => Promise<unknown>): Promise<void> {
-    const attempt = async (item: T): Promise<void> => {
+    for (const item of items) {
       try {
         await change(item);
       } catch (error) {
@@ -139,8 +142,7 @@ export class TestMirror {
         clearTimeout(this.retry);
         if (!this.stopped) this.retry = setTimeout(() => this.changed(), 100);
       }
-    };
-    await Promise.all(items.map(attempt));
+    }
   }
 
   private async sync(): Promise<void> {
