@@ -11,8 +11,8 @@ export const engineSettings = {
   // No bound, in the engine's words. The charts' Deployments wait for accounts of the same chart, which the engine may begin
   // after them: where they are as many as the operations it does at a time (4 a core), nothing moves for ten minutes.
   PULUMI_PARALLEL: process.env.PULUMI_PARALLEL ?? String(2 ** 31 - 1),
-  // The engine makes much garbage, writing the whole state at each step: collected less often, up to a bound.
-  GOGC: process.env.GOGC ?? "400",
+  // Engine and providers make much garbage, also by writing the whole state at each step: collected less often, up to a bound.
+  GOGC: process.env.GOGC ?? "200",
   GOMEMLIMIT: process.env.GOMEMLIMIT ?? "1GiB",
   // The SDK would read every child of every chart back. Nothing here asks for them: components/multicluster.ts.
   PULUMI_DISABLE_RESOURCE_REFERENCES: "true",
