@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs/promises";
-import * as os from "node:os";
 import * as path from "node:path";
 import { parse } from "yaml";
+import { cacheDirectory, exists } from "./components/clusters/lifecycle/places";
 import { chartNames, type ChartName, type ChartSource, RefusedError } from "./settings";
 
 /** Path of each chart on this machine: a directory or an archive, as Helm takes both. */
@@ -15,7 +15,10 @@ export type ChartPaths = Record<ChartName, string>;
  * @param cache directory for fetched archives. Default: `$XDG_CACHE_HOME/linkerd-multicluster-mesh/charts`
  * @throws RefusedError when the repository does not answer, lacks the version, or its digest does not match
  */
-export async function findCharts(source: ChartSource, cache = defaultCache()): Promise<ChartPaths> {
+export async function findCharts(
+  source: ChartSource,
+  cache = path.join(cacheDirectory(), "charts"),
+): Promise<ChartPaths> {
   if ("directory" in source) return paths((chart) => path.join(source.directory, chart));
   const { repository, version } = source;
   // Repositories differ: another one's chart of the same name and version is another chart.
@@ -95,19 +98,4 @@ function reason(error: unknown): string {
 
 function paths(of: (chart: ChartName) => string): ChartPaths {
   return Object.fromEntries(chartNames.map((chart) => [chart, of(chart)])) as ChartPaths;
-}
-
-function exists(file: string): Promise<boolean> {
-  return fs.access(file).then(
-    () => true,
-    () => false,
-  );
-}
-
-function defaultCache(): string {
-  return path.join(
-    process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"),
-    "linkerd-multicluster-mesh",
-    "charts",
-  );
 }

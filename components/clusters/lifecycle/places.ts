@@ -3,13 +3,18 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { lock } from "proper-lockfile";
 
+/** What may be deleted and comes again, shared by all checkouts. Example: `~/.cache/linkerd-multicluster-mesh` */
+export function cacheDirectory(): string {
+  return path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "linkerd-multicluster-mesh");
+}
+
 /**
  * The directory that holds what belongs to one local cluster on this machine: its kubeconfig, its runtime's settings.
  *
  * Example: `~/.local/share/linkerd-multicluster-mesh/alice-east`
  */
 export function clusterDirectory(outsideName: string): string {
-  const data = process.env.XDG_DATA_HOME ?? path.join(os.homedir(), ".local", "share");
+  const data = process.env.XDG_DATA_HOME || path.join(os.homedir(), ".local", "share");
   return path.join(data, "linkerd-multicluster-mesh", outsideName);
 }
 

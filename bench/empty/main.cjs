@@ -1,3 +1,0 @@
-require("@pulumi/pulumi");
-require("tsx/cjs");
-module.exports = require("./index.ts");
