@@ -2,8 +2,8 @@ import eslint from "@eslint/js";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  // main.cjs is three lines that load what is linted.
-  { ignores: ["node_modules/", ".state/", "**/main.cjs"] },
+  // *.cjs are a few lines that load what is linted, before TypeScript can be.
+  { ignores: ["node_modules/", ".state/", "**/*.cjs"] },
   eslint.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

@@ -1,4 +1,5 @@
-// tsx looks at whatever is loaded after it, and only strips types. Pulumi's SDK, 800 files of plain JavaScript, comes before.
+// tsx looks at whatever is loaded after it, and only strips types. Pulumi's SDK, plain JavaScript, comes before.
+require("./sdk.cjs");
 require("@pulumi/kubernetes");
 require("tsx/cjs");
 module.exports = require("./index.ts");
