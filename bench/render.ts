@@ -7,9 +7,9 @@ const phases: { name: string; has: RegExp }[] = [
   { name: "50-access", has: /\$mesh:index:RemoteAccess\$/ },
   { name: "61-link", has: /:Link::/ },
   { name: "60-credentials", has: /\$mesh:index:MulticlusterLink\$/ },
-  { name: "70-workloads", has: /\$kubernetes:yaml\/v2:ConfigGroup\$/ },
-  { name: "30-control-plane", has: /\$kubernetes:helm.sh\/v4:Chart\$.*-control-plane:/ },
-  { name: "40-multicluster", has: /\$kubernetes:helm.sh\/v4:Chart\$.*-multicluster:/ },
+  { name: "70-workloads", has: /::mesh-[^:]+-workloads:/ },
+  { name: "30-control-plane", has: /::mesh-[^:]+-control-plane:/ },
+  { name: "40-multicluster", has: /::mesh-[^:]+-multicluster:/ },
   { name: "10-namespaces", has: /./ },
 ];
 

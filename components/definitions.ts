@@ -1,9 +1,11 @@
+import * as fs from "node:fs/promises";
 import * as command from "@pulumi/command";
-import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { Cluster } from "./clusters/cluster";
+import { installChart } from "./chart";
+import { type Cluster, isLocal } from "./clusters/cluster";
 import { program } from "./clusters/program";
-import { type Definition, pack, withoutDescriptions } from "./slimCrds";
+import { rendering } from "./rendering";
+import { type Definition, pack } from "./slimCrds";
 
 export interface DefinitionsArgs {
   cluster: Cluster;
@@ -28,32 +30,18 @@ export function definitions(
   { cluster, chart, namespace, values }: DefinitionsArgs,
   opts: { parent: pulumi.Resource },
 ): pulumi.Resource {
-  const { lifeline, plan, provider } = cluster;
-  if (!lifeline) {
-    return new k8s.helm.v4.Chart(name, { chart, namespace, values }, { ...opts, transforms: [withoutDescriptions] });
-  }
-  // What the SDK's own v3.Chart asks the provider for: its helm/v3/helm.ts.
-  const jsonOpts = JSON.stringify({ path: chart, release_name: name, namespace, values });
-  const rendered = pulumi.runtime.invokeOutput<Rendered>(
-    "kubernetes:helm:template",
-    { jsonOpts },
-    { ...opts, provider },
-  );
+  if (!isLocal(cluster)) return installChart(name, { cluster, chart, namespace, values }, opts);
+  const write = (objects: Definition[]) => JSON.stringify(pack(objects));
+  const file = rendering(name, { cluster, chart, namespace, values, write }, opts);
   return new command.local.Command(
     name,
     {
       create: program("components/applyDefinitions.ts", "apply"),
-      environment: { MESH_CLUSTER_NAME: plan.outsideName },
-      // Unknown, as the id is, in a preview that is yet to make the cluster: there nothing can be rendered.
-      stdin: pulumi.all([rendered, lifeline.id]).apply(([{ result = [] }]) => JSON.stringify(pack(result))),
-      triggers: [lifeline.id],
+      environment: { MESH_CLUSTER_NAME: cluster.plan.outsideName },
+      stdin: file.apply((packed) => fs.readFile(packed, "utf8")),
+      triggers: [cluster.lifeline.id],
       addPreviousOutputInEnv: false,
     },
     opts,
   );
-}
-
-interface Rendered {
-  /** Missing where the provider is not configured yet. */
-  result?: Definition[];
 }

@@ -3,12 +3,12 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ChartPaths } from "../charts";
 import type { TrustPlan } from "../plan";
+import { installChart } from "./chart";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import { program } from "./clusters/program";
 import { definitions } from "./definitions";
-import type { Issuer } from "./trustAnchor";
-import { withoutSettling } from "./unsettledServices";
+import { type Issuer, type Webhook, webhookServices } from "./trustAnchor";
 
 /** Pods carry it so that they restart, in the graph's order, when certificates change. */
 export const trustAnnotation = "linkerd-multicluster-mesh/trust";
@@ -71,9 +71,10 @@ export class Linkerd extends pulumi.ComponentResource {
       { parent: this },
     );
     const certificates = this.certificates(name, args);
-    const controlPlane = new k8s.helm.v4.Chart(
+    const controlPlane = installChart(
       `${name}-control-plane`,
       {
+        cluster,
         chart: charts["linkerd-control-plane"],
         namespace: "linkerd",
         values: {
@@ -83,9 +84,9 @@ export class Linkerd extends pulumi.ComponentResource {
           identity: { externalCA: true, issuer: { scheme: "kubernetes.io/tls" } },
           // Given, or the charts make new ones at every render and every update restarts the control plane.
           ...Object.fromEntries(
-            Object.entries(issuer.webhooks).map(([webhook, { certPem, keyPem }]) => [
+            Object.entries(issuer.webhooks).map(([webhook, { certPem }]) => [
               webhook,
-              { crtPEM: certPem, keyPEM: keyPem, caBundle: certPem },
+              { externalSecret: true, caBundle: certPem },
             ]),
           ),
           // Its schedule is taken from the clock, and it reports to Linkerd's makers.
@@ -96,7 +97,7 @@ export class Linkerd extends pulumi.ComponentResource {
           podAnnotations: { [trustAnnotation]: trust.fingerprint },
         },
       },
-      { parent: this, dependsOn: [crds, ...certificates], transforms: [withoutSettling] },
+      { parent: this, dependsOn: [crds, ...certificates] },
     );
     if (args.webhookFailurePolicy === "Fail") {
       new command.local.Command(
@@ -114,31 +115,47 @@ export class Linkerd extends pulumi.ComponentResource {
   }
 
   /**
-   * The trust roots and the issuer, made before the chart and changed before it.
+   * The trust roots, the issuer and the webhooks' certificates, made before the chart and changed before it.
    *
    * Left to the chart they would change side by side with the pods that read them at start: a pod can then start with
-   * the old roots, look up to date, and stay so.
+   * the old roots, look up to date, and stay so. And no key goes into the chart, whose rendering is kept in a file.
    */
   private certificates(name: string, { trustBundle, issuer }: LinkerdArgs): pulumi.Resource[] {
     const namespace = this.namespace.metadata.name;
+    const type = "kubernetes.io/tls";
+    const child = { parent: this };
+    // What they are called in state of before, when they were the chart's.
+    const chart = pulumi.createUrn(`${name}-control-plane`, "kubernetes:helm.sh/v4:Chart", this);
+    const webhooks = Object.entries(issuer.webhooks).map(([webhook, { certPem, keyPem }]) => {
+      const secret = `${webhookServices[webhook as Webhook]}-k8s-tls`;
+      return new k8s.core.v1.Secret(
+        `${name}-${secret}`,
+        { metadata: { name: secret, namespace }, type, stringData: { "tls.crt": certPem, "tls.key": keyPem } },
+        {
+          ...child,
+          aliases: [pulumi.createUrn(`${name}-control-plane:linkerd/${secret}`, "kubernetes:core/v1:Secret", chart)],
+        },
+      );
+    });
     return [
+      ...webhooks,
       new k8s.core.v1.ConfigMap(
         `${name}-trust-roots`,
         { metadata: { name: "linkerd-identity-trust-roots", namespace }, data: { "ca-bundle.crt": trustBundle } },
-        { parent: this },
+        child,
       ),
       new k8s.core.v1.Secret(
         `${name}-issuer`,
         {
           metadata: { name: "linkerd-identity-issuer", namespace },
-          type: "kubernetes.io/tls",
+          type,
           stringData: {
             "tls.crt": issuer.keyPair.certPem,
             "tls.key": issuer.keyPair.keyPem,
             "ca.crt": trustBundle,
           },
         },
-        { parent: this },
+        child,
       ),
     ];
   }

@@ -2,12 +2,11 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ChartPaths } from "../charts";
 import type { TrustPlan } from "../plan";
+import { type Chart, installChart } from "./chart";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import type { Linkerd } from "./linkerd";
 import { trustAnnotation } from "./linkerd";
-import { withoutDescriptions } from "./slimCrds";
-import { withoutSettling } from "./unsettledServices";
 
 export const multiclusterNamespace = "linkerd-multicluster";
 
@@ -44,9 +43,10 @@ export class Multicluster extends pulumi.ComponentResource {
       { parent: this },
     );
     const restart = { [trustAnnotation]: trust.fingerprint };
-    const chart = new k8s.helm.v4.Chart(
+    const chart = installChart(
       `${name}-multicluster`,
       {
+        cluster,
         chart: charts["linkerd-multicluster"],
         namespace: multiclusterNamespace,
         values: {
@@ -64,7 +64,7 @@ export class Multicluster extends pulumi.ComponentResource {
         },
       },
       // Its pods are meshed and its policies validated: both need a control plane that is ready.
-      { parent: this, dependsOn: [this.namespace, linkerd], transforms: [withoutDescriptions, withoutSettling] },
+      { parent: this, dependsOn: [this.namespace, linkerd] },
     );
     this.gatewayAddress =
       cluster.gatewayForPeers === undefined
@@ -81,7 +81,7 @@ export class Multicluster extends pulumi.ComponentResource {
  * but the SDK then reads every one of them back in every preview: PULUMI_DISABLE_RESOURCE_REFERENCES, which the npm scripts
  * set, makes ids of them.
  */
-function gatewayAddress(name: string, chart: k8s.helm.v4.Chart, opts: pulumi.CustomResourceOptions) {
+function gatewayAddress(name: string, chart: Chart, opts: pulumi.CustomResourceOptions) {
   const id = chart.resources.apply((children: (pulumi.CustomResource | string)[]) =>
     pulumi
       .all(children.map((child) => (typeof child === "string" ? child : child.id)))

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { brotliCompressSync, brotliDecompressSync, constants } from "node:zlib";
-import type * as pulumi from "@pulumi/pulumi";
 
 /** What is used here of a CustomResourceDefinition. */
 export interface Definition {
@@ -39,23 +38,22 @@ export function unpack({ brotli }: PackedDefinitions): Record<string, string> {
 const digest = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 16);
 
 /**
- * A transform that takes the descriptions out of CustomResourceDefinitions.
+ * A CustomResourceDefinition without its descriptions.
  *
  * They are over half of the whole mesh's state, which the local backend writes at every step, and no API server needs
  * them: they are what `kubectl explain` prints. Validation, defaults and printed columns stay.
  */
-export function withoutDescriptions(args: pulumi.ResourceTransformArgs): pulumi.ResourceTransformResult | undefined {
-  if (args.type !== "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition") return undefined;
-  return { props: slim(args.props) as Record<string, unknown>, opts: args.opts };
+export function slim<Kind>(definition: Kind): Kind {
+  return withoutDescriptions(definition) as Kind;
 }
 
-function slim(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(slim);
+function withoutDescriptions(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutDescriptions);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
     Object.entries(value)
       // A description is a string; a field that happens to be called `description` is a schema, and stays.
       .filter(([key, inner]) => !(key === "description" && typeof inner === "string"))
-      .map(([key, inner]) => [key, slim(inner)]),
+      .map(([key, inner]) => [key, withoutDescriptions(inner)]),
   );
 }

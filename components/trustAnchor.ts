@@ -72,12 +72,12 @@ export class TrustAnchor extends pulumi.ComponentResource {
 }
 
 /** Linkerd's webhooks: the chart's values key of each, and its Service. */
-const webhooks = {
+export const webhookServices = {
   proxyInjector: "linkerd-proxy-injector",
   profileValidator: "linkerd-sp-validator",
   policyValidator: "linkerd-policy-validator",
 } as const;
-export type Webhook = keyof typeof webhooks;
+export type Webhook = keyof typeof webhookServices;
 
 interface IssuerArgs {
   /** Trust domain of the cluster. Example: `east.cluster.local` */
@@ -143,9 +143,9 @@ export class Issuer extends pulumi.ComponentResource {
       return { certPem: webhookCert.certPem, keyPem: webhookKey.privateKeyPem };
     };
     this.webhooks = {
-      proxyInjector: webhook(webhooks.proxyInjector),
-      profileValidator: webhook(webhooks.profileValidator),
-      policyValidator: webhook(webhooks.policyValidator),
+      proxyInjector: webhook(webhookServices.proxyInjector),
+      profileValidator: webhook(webhookServices.profileValidator),
+      policyValidator: webhook(webhookServices.policyValidator),
     };
     this.registerOutputs({ expires: this.expires });
   }

@@ -18,6 +18,13 @@ export interface Cluster extends pulumi.ComponentResource {
   readonly lifeline?: pulumi.CustomResource;
 }
 
+/** A cluster that the stack makes, as a whole, and that goes as a whole. */
+export type LocalCluster = Cluster & { readonly lifeline: pulumi.CustomResource };
+
+export function isLocal(cluster: Cluster): cluster is LocalCluster {
+  return cluster.lifeline !== undefined;
+}
+
 /** Options of everything that lives in a cluster: its provider, and no deletion one by one when the cluster goes. */
 export function inCluster(cluster: Cluster, parent: pulumi.Resource): pulumi.ComponentResourceOptions {
   return { parent, provider: cluster.provider, ...(cluster.lifeline && { deletedWith: cluster.lifeline }) };

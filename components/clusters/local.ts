@@ -16,7 +16,7 @@ export interface LocalClusterArgs {
 }
 
 /** Raised where the graph has changed so that a local cluster of before had better be made anew than updated. */
-const layout = 2;
+const layout = 3;
 
 interface Options {
   parent: pulumi.Resource;

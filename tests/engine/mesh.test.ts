@@ -109,11 +109,12 @@ test("one up raises the mesh from nothing", async () => {
   assert.deepEqual([nginx.body.status.readyReplicas, curl.body.status.readyReplicas], [3, 1]);
 });
 
+const clustersDirectory = () => path.join(stack.home.directory, ".local/share/linkerd-multicluster-mesh");
+
 test("the kubeconfigs on this machine are for their owner only", () => {
-  const data = path.join(stack.home.directory, ".local/share/linkerd-multicluster-mesh");
   for (const file of [
     path.join(stack.home.directory, ".kube/config"),
-    ...["east", "west"].map((name) => path.join(data, `${stack.name}-${name}`, "kubeconfig")),
+    ...["east", "west"].map((name) => path.join(clustersDirectory(), `${stack.name}-${name}`, "kubeconfig")),
   ]) {
     assert.equal(fs.statSync(file).mode & 0o777, 0o600, file);
   }
@@ -145,10 +146,23 @@ test("a remote account may do what the service mirror needs, and nothing else", 
   assert.deepEqual(allowed, [...mirrors, ...everyones].sort());
 });
 
-test("up again changes nothing", async () => {
+test("up again changes nothing, and takes the charts as they were rendered", async () => {
+  const rendered = () =>
+    ["east", "west"].flatMap((name) => {
+      const directory = path.join(clustersDirectory(), `${stack.name}-${name}`, "charts");
+      return fs.readdirSync(directory).map((file) => [file, fs.statSync(path.join(directory, file)).mtimeMs]);
+    });
+  const before = rendered();
   const again = succeeded(await stack.up());
   assert.deepEqual(again.changes, []);
   assert.deepEqual(Object.keys(again.summary), ["same"]);
+  assert.deepEqual(
+    before.map(([file]) => String(file).replace(/-[0-9a-f]+\.yaml$/, "")),
+    ["east", "west"].flatMap((name) =>
+      ["control-plane", "crds", "multicluster"].map((chart) => `mesh-${name}-${chart}`),
+    ),
+  );
+  assert.deepEqual(rendered(), before);
 });
 
 /** The end of a URN: type and name. */
@@ -218,7 +232,7 @@ test("state: everything waits for what it needs", async () => {
     const needs = state.needs(state.get(later));
     for (const name of earlier) assert.ok(needs.has(name), `${later} does not wait for ${name}`);
   };
-  const chart = (name: string) => `kubernetes:helm.sh/v4:Chart ${name}`;
+  const chart = (name: string) => `kubernetes:yaml/v2:ConfigGroup ${name}`;
   before(
     chart("mesh-east-control-plane"),
     "command:local:Command mesh-east-crds",

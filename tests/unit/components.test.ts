@@ -13,9 +13,10 @@ import * as pulumi from "@pulumi/pulumi";
 import * as state from "@pulumi/pulumi/runtime/state";
 import { claimClusters } from "../../components/clusters/claims";
 import { Mesh } from "../../components/mesh";
-import { type PackedDefinitions, unpack, withoutDescriptions } from "../../components/slimCrds";
+import { type PackedDefinitions, slim, unpack } from "../../components/slimCrds";
+import type { ChartPaths } from "../../charts";
 import { makePlan, type Plan } from "../../plan";
-import { checkSettings, type Runtime, type Settings } from "../../settings";
+import { chartNames, type ChartName, checkSettings, type Runtime, type Settings } from "../../settings";
 
 type Properties = Record<string, unknown>;
 
@@ -25,18 +26,27 @@ interface Asked {
   inputs: Properties;
 }
 
+/** What the provider is told of a chart. */
+interface Rendering {
+  release_name: string;
+  values: Properties;
+}
+
 interface Registered<Result> {
   asked: Asked[];
+  /** What providers were asked to render: values by the name of the chart's resource. */
+  rendered: Map<string, Properties>;
   result: Result;
   plan: Plan;
 }
 type Raised = Registered<Mesh>;
 
-const charts = {
-  "linkerd-crds": "/charts/crds",
-  "linkerd-control-plane": "/charts/control-plane",
-  "linkerd-multicluster": "/charts/multicluster",
-};
+const root = path.join(__dirname, "../..");
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "components-test-"));
+// Where clusters' renderings are kept.
+process.env.XDG_DATA_HOME = scratch;
+const chartPath = (chart: ChartName) => path.join(root, "registry-only/charts", chart);
+const charts = Object.fromEntries(chartNames.map((chart) => [chart, chartPath(chart)])) as ChartPaths;
 const owner = "stack dev of here";
 const raise = (preview: boolean, runtime: Runtime): Promise<Raised> =>
   register(preview, runtime, (plan, settings) => new Mesh("mesh", { plan, settings, charts, owner }));
@@ -65,7 +75,7 @@ const secrets = [
 ];
 
 /** Clusters of the user's, by contexts of a kubeconfig. */
-const kubeconfig = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "components-test-")), "kubeconfig");
+const kubeconfig = path.join(scratch, "kubeconfig");
 const names = ["east", "west"];
 const existing = Object.fromEntries(names.map((name) => [name, { context: name, kubeconfig }]));
 const twoContexts = {
@@ -73,11 +83,19 @@ const twoContexts = {
   users: names.map((name) => ({ name, user: {} })),
   contexts: names.map((name) => ({ name, context: { cluster: name, user: name } })),
 };
-after(() => fs.rmSync(path.dirname(kubeconfig), { recursive: true }));
+after(() => fs.rmSync(scratch, { recursive: true }));
 
 function base64(text: string): string {
   return Buffer.from(text).toString("base64");
 }
+
+/** What every chart is rendered to. */
+const chartObjects = [
+  { kind: "CustomResourceDefinition", metadata: { name: "servers.policy.linkerd.io" }, spec: { description: "Long." } },
+  { kind: "Service", metadata: { name: "linkerd-dst" }, spec: {} },
+  { kind: "Service", metadata: { name: "linkerd-gateway" }, spec: { type: "LoadBalancer" } },
+  { kind: "Job", metadata: { name: "namespace-metadata", annotations: { "helm.sh/hook": "post-install" } } },
+];
 
 /** Runs a graph against mocks: in a preview nothing that a provider makes up is known. */
 async function register<Result>(
@@ -86,6 +104,7 @@ async function register<Result>(
   make: (plan: Plan, settings: Settings) => Result,
 ): Promise<Registered<Result>> {
   const asked: Asked[] = [];
+  const rendered = new Map<string, Properties>();
   const mocks: pulumi.runtime.Mocks = {
     newResource({ type, name, inputs, id }) {
       asked.push({ type, name, inputs: inputs as Properties });
@@ -98,22 +117,19 @@ async function register<Result>(
     // As the provider renders a chart; it is asked for nothing else.
     call: ({ token, inputs }) => {
       assert.equal(token, "kubernetes:helm:template");
-      const asked = JSON.parse(String((inputs as Properties).jsonOpts)) as { path: string };
-      const kind = { metadata: { name: "servers.policy.linkerd.io" }, spec: { description: asked.path } };
-      return preview ? {} : { result: [kind] };
+      const { release_name, values } = JSON.parse(String((inputs as Properties).jsonOpts)) as Rendering;
+      rendered.set(release_name, values);
+      return { result: chartObjects };
     },
   };
   await pulumi.runtime.setMocks(mocks, "mesh", "dev", preview);
   // Mocks refuse transforms; they do not run them either. The typings leave getStore out.
   (state as unknown as { getStore(): { supportsTransforms: boolean } }).getStore().supportsTransforms = true;
-  const settings = checkSettings(
-    { runtime, ...(runtime === "existing" && { existing }) },
-    path.join(__dirname, "../.."),
-  );
+  const settings = checkSettings({ runtime, ...(runtime === "existing" && { existing }) }, root);
   const plan = makePlan("dev", settings);
   const result = make(plan, settings);
   await pulumi.runtime.disconnect();
-  return { asked, result, plan };
+  return { asked, rendered, result, plan };
 }
 
 let update: Raised;
@@ -345,11 +361,15 @@ test("each link has an account of its own in its target, bound to its own rights
 });
 
 test("charts get every certificate and the settings that keep a second update quiet", () => {
-  const values = (chart: string) =>
-    open(one(update, ":Chart", `mesh-east-${chart}`).values) as Record<string, Properties>;
+  const values = (chart: string) => update.rendered.get(`mesh-east-${chart}`) as Record<string, Properties>;
   const controlPlane = values("control-plane");
   for (const webhook of ["proxyInjector", "profileValidator", "policyValidator"]) {
-    assert.deepEqual(controlPlane[webhook], { crtPEM: "ROOT", keyPEM: secrets[0], caBundle: "ROOT" });
+    assert.deepEqual(controlPlane[webhook], { externalSecret: true, caBundle: "ROOT" });
+  }
+  for (const service of ["linkerd-proxy-injector", "linkerd-sp-validator", "linkerd-policy-validator"]) {
+    const { metadata, stringData } = one(update, "core/v1:Secret", `mesh-east-${service}-k8s-tls`);
+    assert.deepEqual(metadata, { name: `${service}-k8s-tls`, namespace: "linkerd" });
+    assert.deepEqual(open(stringData), { "tls.crt": "ROOT", "tls.key": secrets[0] });
   }
   assert.deepEqual(controlPlane.disableHeartBeat, true);
   assert.deepEqual(controlPlane.clusterDomain, "east.cluster.local");
@@ -397,16 +417,40 @@ test("a provider is known by a plain name that changes exactly when the cluster 
 test("Linkerd's definitions are one Command's in a local cluster, and resources in one of yours", () => {
   const { stdin, triggers, environment } = one(update, "command:local:Command", "mesh-east-crds");
   const packed = JSON.parse(stdin as string) as PackedDefinitions;
-  const slim = '{"metadata":{"name":"servers.policy.linkerd.io"},"spec":{}}';
-  assert.deepEqual(unpack(packed), { "servers.policy.linkerd.io": slim });
-  const digest = createHash("sha256").update(slim).digest("hex");
-  assert.deepEqual(packed.digests, { "servers.policy.linkerd.io": digest.slice(0, 16) });
+  const definition = '{"kind":"CustomResourceDefinition","metadata":{"name":"servers.policy.linkerd.io"},"spec":{}}';
+  assert.deepEqual(unpack(packed)["servers.policy.linkerd.io"], definition);
+  const digest = createHash("sha256").update(definition).digest("hex");
+  assert.deepEqual(packed.digests["servers.policy.linkerd.io"], digest.slice(0, 16));
   assert.deepEqual([triggers, environment], [["id of mesh-east"], { MESH_CLUSTER_NAME: "east" }]);
-  const unknown = JSON.parse(
-    one(preview, "command:local:Command", "mesh-east-crds").stdin as string,
-  ) as PackedDefinitions;
-  assert.deepEqual(unpack(unknown), {});
-  assert.equal(one(yours, "helm.sh/v4:Chart", "mesh-east-crds").chart, "/charts/crds");
+  // A preview that is yet to make the cluster.
+  assert.ok(pulumi.isUnknown(one(preview, "command:local:Command", "mesh-east-crds").stdin));
+  assert.equal(one(yours, "helm.sh/v4:Chart", "mesh-east-crds").chart, charts["linkerd-crds"]);
+});
+
+test("a chart is a group of what it was rendered to in a local cluster, and Pulumi's own Chart in one of yours", () => {
+  const [file = ""] = one(update, ":ConfigGroup", "mesh-east-control-plane").files as string[];
+  assert.ok(
+    file?.startsWith(path.join(scratch, "linkerd-multicluster-mesh/east/charts/mesh-east-control-plane-")),
+    file,
+  );
+  const annotated = (name: string, annotations: Properties) => ({ kind: "Service", metadata: { name, annotations } });
+  assert.deepEqual(
+    fs
+      .readFileSync(file, "utf8")
+      .split("\n---\n")
+      .map((object) => JSON.parse(object) as unknown),
+    [
+      { kind: "CustomResourceDefinition", metadata: { name: "servers.policy.linkerd.io" }, spec: {} },
+      { ...annotated("linkerd-dst", { "pulumi.com/skipAwait": "true" }), spec: {} },
+      {
+        ...annotated("linkerd-gateway", { "pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}" }),
+        spec: { type: "LoadBalancer" },
+      },
+    ],
+  );
+  const [notYet] = one(preview, ":ConfigGroup", "mesh-east-control-plane").files as unknown[];
+  assert.ok(pulumi.isUnknown(notYet));
+  assert.equal(one(yours, "helm.sh/v4:Chart", "mesh-east-control-plane").chart, charts["linkerd-control-plane"]);
 });
 
 test("a CustomResourceDefinition loses its descriptions and nothing else", () => {
@@ -425,12 +469,5 @@ test("a CustomResourceDefinition loses its descriptions and nothing else", () =>
     metadata: { name: "links.multicluster.linkerd.io", annotations: { "helm.sh/resource-policy": "keep" } },
     spec: { versions: [{ name: "v1", served: true, schema: { openAPIV3Schema: schema(description, field) } }] },
   });
-  const transform = (type: string) =>
-    withoutDescriptions({
-      type,
-      props: crd({ description: "Long." }, { description: "Longer." }),
-    } as unknown as pulumi.ResourceTransformArgs);
-  const kind = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition";
-  assert.deepEqual((transform(kind) as { props: unknown } | undefined)?.props, crd({}, {}));
-  assert.equal(transform("kubernetes:core/v1:ConfigMap"), undefined);
+  assert.deepEqual(slim(crd({ description: "Long." }, { description: "Longer." })), crd({}, {}));
 });
