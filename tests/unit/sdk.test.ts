@@ -3,32 +3,31 @@ import { execFileSync } from "node:child_process";
 import * as path from "node:path";
 import { test } from "node:test";
 
-/** Prints which of the two are loaded: after loading the SDK, after a function was serialized, after its modules were looked for. */
+/** Prints what of the rest is loaded: at first, and after each of it was asked for something. */
 const script = `
   require("./sdk.cjs");
-  const { runtime } = require("@pulumi/pulumi");
-  const loaded = () => ["typescript/lib/typescript.js", "@npmcli/arborist/lib/arborist/index.js"].map(
-    (file) => Object.keys(require.cache).some((name) => name.endsWith(file)));
+  const { automation, runtime } = require("@pulumi/pulumi");
+  const rest = ["typescript/lib/typescript.js", "@npmcli/arborist/lib/arborist/index.js", "automation/localWorkspace.js"];
+  const loaded = () => rest.filter((file) => Object.keys(require.cache).some((name) => name.endsWith(file))).length;
   const told = [loaded()];
   void (async () => {
     const { text } = await runtime.serializeFunction((n) => n + 1);
     told.push(loaded());
     const paths = await runtime.computeCodePaths({ extraIncludePaths: [] });
     told.push(loaded());
-    console.log(JSON.stringify({ told, text, paths: paths.size }));
+    const workspace = typeof automation.LocalWorkspace.create;
+    told.push(loaded());
+    console.log(JSON.stringify({ told, text, paths: paths.size, workspace }));
   })();
 `;
 
-test("the SDK comes without the TypeScript compiler and npm's tree, until something is asked of them", () => {
+test("the SDK comes without the compiler, npm's tree and the Automation API, until something is asked of them", () => {
   const cwd = path.join(__dirname, "../..");
-  const { told, text, paths } = JSON.parse(
+  const { told, text, paths, workspace } = JSON.parse(
     execFileSync(process.execPath, ["-e", script], { cwd, encoding: "utf8" }),
-  ) as { told: boolean[][]; text: string; paths: number };
-  assert.deepEqual(told, [
-    [false, false],
-    [true, false],
-    [true, true],
-  ]);
+  ) as { told: number[]; text: string; paths: number; workspace: string };
+  assert.deepEqual(told, [0, 1, 2, 3]);
   assert.match(text, /n \+ 1/);
   assert.ok(paths > 0);
+  assert.equal(workspace, "function");
 });
