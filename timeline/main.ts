@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { parseArgs } from "node:util";
 import { parseStackArguments } from "../cli/arguments";
 import { backendEnvironment } from "../cli/backend";
 import { root, stateDirectory } from "../cli/paths";
@@ -14,10 +15,22 @@ import { placesOf } from "./names";
 import { draw } from "./svg";
 import { describe } from "./words";
 
-/** `npm run timeline [-- stack] [--out FILE.svg]`: what the stack's last update waited for, in words and as a picture. */
+/** What `npm run timeline` is told. */
+export interface TimelineArguments {
+  stack: string;
+  /** Where the picture goes. Default: `.state/timeline-<stack>.svg` */
+  out: string;
+  /** What `pulumi up --event-log FILE` wrote. Default: the stack's last update by an npm script. */
+  events?: string;
+}
+
+/**
+ * `npm run timeline [-- stack] [--out FILE.svg] [--events FILE]`: what the stack's last update waited for, in words and as a
+ * picture.
+ */
 export async function run(args: string[]): Promise<number> {
-  const { stack, out } = parseArguments(args);
-  const log = lastLog(path.join(stateDirectory, "events"), stack);
+  const { stack, out, events } = parseArguments(args);
+  const log = events ?? lastLog(path.join(stateDirectory, "events"), stack);
   const update = readUpdate(fs.readFileSync(log, "utf8"));
   const env: Environment = { ...backendEnvironment(), ...searching(await prepareTools(chooseRuntime(stack))) };
   const graph = readGraph((await stackState(stack, env)) as State);
@@ -31,17 +44,21 @@ export async function run(args: string[]): Promise<number> {
   return 0;
 }
 
-/** @throws UserError for anything but the name of a stack and --out */
-export function parseArguments(args: string[]): { stack: string; out: string } {
+/** @throws UserError for anything but the name of a stack, --out and --events with a file that is there */
+export function parseArguments(args: string[]): TimelineArguments {
   const { stack, passedOn } = parseStackArguments(args);
-  const [flag, file, ...more] = passedOn;
-  if (flag === undefined) return { stack, out: path.join(stateDirectory, `timeline-${stack}.svg`) };
-  if (flag !== "--out" || !file || more.length > 0) {
-    throw new UserError(
-      `timeline got ${passedOn.join(" ")}; allowed: --out FILE.svg. Next: npm run timeline -- ${stack} --out update.svg`,
-    );
+  const refuse = (problem: string) =>
+    new UserError(`${problem}; allowed: --out FILE.svg, --events FILE. Next: npm run timeline -- ${stack}`);
+  const text = { type: "string" } as const;
+  let values: { out?: string; events?: string };
+  try {
+    ({ values } = parseArgs({ args: passedOn, options: { out: text, events: text } }));
+  } catch (error) {
+    throw refuse((error as Error).message);
   }
-  return { stack, out: path.resolve(file) };
+  const { out = path.join(stateDirectory, `timeline-${stack}.svg`), events } = values;
+  if (events !== undefined && !fs.existsSync(events)) throw refuse(`--events is ${events}, which is not there`);
+  return { stack, out: path.resolve(out), ...(events !== undefined && { events: path.resolve(events) }) };
 }
 
 /** @throws UserError when no update of the stack was kept */

@@ -251,9 +251,12 @@ test("the last log is the stack's own, not that of a stack whose name begins ali
   }
 });
 
-test("arguments: a stack, --out, and nothing else", () => {
+test("arguments: a stack, --out, --events with a file that is there, and nothing else", () => {
   assert.equal(parseArguments([]).stack, "rehearsal");
   assert.deepEqual(parseArguments(["alice", "--out", "/x.svg"]), { stack: "alice", out: "/x.svg" });
-  assert.throws(() => parseArguments(["alice", "--out"]), /allowed: --out FILE.svg/);
-  assert.throws(() => parseArguments(["alice", "--in", "x"]), /timeline got --in x/);
+  assert.equal(parseArguments(["alice", "--events", __filename]).events, __filename);
+  const allowed = /allowed: --out FILE.svg, --events FILE. Next: npm run timeline -- alice/;
+  for (const wrong of [["--out"], ["--in", "x"], ["x"], ["--events", "/none"]]) {
+    assert.throws(() => parseArguments(["alice", ...wrong]), allowed);
+  }
 });
