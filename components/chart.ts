@@ -1,17 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { type Cluster, isLocal } from "./clusters/cluster";
-import { type KubernetesObject, type Options, rendering } from "./rendering";
+import { isLocal } from "./clusters/cluster";
+import { type ChartArgs, type KubernetesObject, type Options, rendering } from "./rendering";
 import { slim } from "./slimCrds";
 import { unsettled } from "./unsettledServices";
-
-export interface ChartArgs {
-  cluster: Cluster;
-  /** Path of the chart: a directory or an archive. */
-  chart: string;
-  namespace: string;
-  values: Record<string, pulumi.Input<unknown>>;
-}
 
 /** Either hands out its children, and is there when they are ready. */
 export type Chart = k8s.helm.v4.Chart | k8s.yaml.v2.ConfigGroup;

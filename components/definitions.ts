@@ -2,21 +2,13 @@ import * as fs from "node:fs/promises";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { installChart } from "./chart";
-import { type Cluster, isLocal } from "./clusters/cluster";
+import { isLocal } from "./clusters/cluster";
 import { program } from "./clusters/program";
-import { rendering } from "./rendering";
+import { type ChartArgs, rendering } from "./rendering";
 import { type Definition, pack } from "./slimCrds";
 
-export interface DefinitionsArgs {
-  cluster: Cluster;
-  /** Path of a chart that holds CustomResourceDefinitions and nothing else. */
-  chart: string;
-  namespace: string;
-  values: Record<string, unknown>;
-}
-
 /**
- * A chart's CustomResourceDefinitions in one cluster.
+ * The CustomResourceDefinitions of a chart that holds nothing else, in one cluster.
  *
  * In a cluster of yours each is a resource, with its own diff and refresh. In a local one, which is the stack's as a whole and
  * goes as a whole, one Command applies them: as resources they were half of the state, which the local backend writes at each
@@ -27,7 +19,7 @@ export interface DefinitionsArgs {
  */
 export function definitions(
   name: string,
-  { cluster, chart, namespace, values }: DefinitionsArgs,
+  { cluster, chart, namespace, values }: ChartArgs,
   opts: { parent: pulumi.Resource },
 ): pulumi.Resource {
   if (!isLocal(cluster)) return installChart(name, { cluster, chart, namespace, values }, opts);

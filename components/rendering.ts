@@ -3,8 +3,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { version } from "@pulumi/kubernetes/package.json";
-import type { LocalCluster } from "./clusters/cluster";
-import { clusterDirectory } from "./clusters/lifecycle/places";
+import type { Cluster, LocalCluster } from "./clusters/cluster";
+import { clusterDirectory, exclusively, writePrivately } from "./clusters/lifecycle/places";
 
 /** A Kubernetes object as a chart renders it. */
 export interface KubernetesObject {
@@ -13,13 +13,17 @@ export interface KubernetesObject {
   [field: string]: unknown;
 }
 
-export interface RenderingArgs {
-  cluster: LocalCluster;
+export interface ChartArgs {
+  cluster: Cluster;
   /** Path of the chart: a directory or an archive. */
   chart: string;
   namespace: string;
   /** Without keys: what they are rendered to is kept in a file. */
   values: Record<string, pulumi.Input<unknown>>;
+}
+
+export interface RenderingArgs extends ChartArgs {
+  cluster: LocalCluster;
   /** Turns the rendered objects into what is kept. */
   write: (objects: KubernetesObject[]) => string;
 }
@@ -61,9 +65,11 @@ export function rendering(
       { jsonOpts },
       { ...opts, provider: cluster.provider },
     );
-    return rendered.apply(({ result }) => {
+    return rendered.apply(async ({ result }) => {
       // As helm.v4.Chart does: hooks are for Helm's own installations.
-      writeWhole(kept, write(result.filter(({ metadata }) => !metadata.annotations?.["helm.sh/hook"])));
+      const text = write(result.filter(({ metadata }) => !metadata.annotations?.["helm.sh/hook"]));
+      // A preview beside an update writes the same.
+      await exclusively(kept, () => writePrivately(kept, text));
       return kept;
     });
   });
@@ -98,12 +104,4 @@ function filesOf(place: string): string[] {
   if (!fs.statSync(place).isDirectory()) return [place];
   const entries = fs.readdirSync(place, { recursive: true }).map((entry) => path.join(place, String(entry)));
   return entries.filter((entry) => fs.statSync(entry).isFile()).sort();
-}
-
-/** A preview beside an update writes the same. */
-function writeWhole(file: string, text: string): void {
-  fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-  const partial = `${file}.${process.pid}`;
-  fs.writeFileSync(partial, text, { mode: 0o600 });
-  fs.renameSync(partial, file);
 }

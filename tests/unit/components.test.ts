@@ -89,7 +89,7 @@ function base64(text: string): string {
   return Buffer.from(text).toString("base64");
 }
 
-/** What every chart is rendered to. */
+/** What every chart is rendered to; that of Linkerd's definitions to the first alone. */
 const chartObjects = [
   { kind: "CustomResourceDefinition", metadata: { name: "servers.policy.linkerd.io" }, spec: { description: "Long." } },
   { kind: "Service", metadata: { name: "linkerd-dst" }, spec: {} },
@@ -119,7 +119,7 @@ async function register<Result>(
       assert.equal(token, "kubernetes:helm:template");
       const { release_name, values } = JSON.parse(String((inputs as Properties).jsonOpts)) as Rendering;
       rendered.set(release_name, values);
-      return { result: chartObjects };
+      return { result: release_name.endsWith("-crds") ? chartObjects.slice(0, 1) : chartObjects };
     },
   };
   await pulumi.runtime.setMocks(mocks, "mesh", "dev", preview);
@@ -418,9 +418,9 @@ test("Linkerd's definitions are one Command's in a local cluster, and resources 
   const { stdin, triggers, environment } = one(update, "command:local:Command", "mesh-east-crds");
   const packed = JSON.parse(stdin as string) as PackedDefinitions;
   const definition = '{"kind":"CustomResourceDefinition","metadata":{"name":"servers.policy.linkerd.io"},"spec":{}}';
-  assert.deepEqual(unpack(packed)["servers.policy.linkerd.io"], definition);
+  assert.deepEqual(unpack(packed), { "servers.policy.linkerd.io": definition });
   const digest = createHash("sha256").update(definition).digest("hex");
-  assert.deepEqual(packed.digests["servers.policy.linkerd.io"], digest.slice(0, 16));
+  assert.deepEqual(packed.digests, { "servers.policy.linkerd.io": digest.slice(0, 16) });
   assert.deepEqual([triggers, environment], [["id of mesh-east"], { MESH_CLUSTER_NAME: "east" }]);
   // A preview that is yet to make the cluster.
   assert.ok(pulumi.isUnknown(one(preview, "command:local:Command", "mesh-east-crds").stdin));
@@ -430,7 +430,7 @@ test("Linkerd's definitions are one Command's in a local cluster, and resources 
 test("a chart is a group of what it was rendered to in a local cluster, and Pulumi's own Chart in one of yours", () => {
   const [file = ""] = one(update, ":ConfigGroup", "mesh-east-control-plane").files as string[];
   assert.ok(
-    file?.startsWith(path.join(scratch, "linkerd-multicluster-mesh/east/charts/mesh-east-control-plane-")),
+    file.startsWith(path.join(scratch, "linkerd-multicluster-mesh/east/charts/mesh-east-control-plane-")),
     file,
   );
   const annotated = (name: string, annotations: Properties) => ({ kind: "Service", metadata: { name, annotations } });

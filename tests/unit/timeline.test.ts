@@ -259,4 +259,5 @@ test("arguments: a stack, --out, --events with a file that is there, and nothing
   for (const wrong of [["--out"], ["--in", "x"], ["x"], ["--events", "/none"]]) {
     assert.throws(() => parseArguments(["alice", ...wrong]), allowed);
   }
+  assert.throws(() => parseArguments(["alice", "--in", "x"]), /'--in'.*; allowed/s);
 });
