@@ -17,6 +17,17 @@ export interface KeyPair {
 }
 
 /**
+ * A key pair as Linkerd's programs read it: the key is encoded as PKCS#8.
+ *
+ * All of them read PKCS#8. `privateKeyPem` of an ECDSA key is SEC1, which the policy controller refuses ("could not load
+ * private key"): load_private_key in linkerd-kubert, kubert/src/server/tls_rustls.rs. The Go programs read both:
+ * DecodePEMKey in linkerd2, pkg/tls/codec.go.
+ */
+function forLinkerd(certPem: pulumi.Output<string>, { privateKeyPemPkcs8 }: tls.PrivateKey): KeyPair {
+  return { certPem, keyPem: privateKeyPemPkcs8 };
+}
+
+/**
  * What every cluster trusts: one self-signed ECDSA P-256 root a generation.
  *
  * Several generations stand side by side only while the anchor is rotated (docs/rotation.md). All of them are trusted,
@@ -29,6 +40,7 @@ export class TrustAnchor extends pulumi.ComponentResource {
   readonly bundlePem: pulumi.Output<string>;
   /** When the last trusted root to sign expires, RFC 3339. */
   readonly expires: pulumi.Output<string>;
+  /** For the tls provider, which signs with it and reads every encoding. */
   private readonly signer: KeyPair;
   private readonly name: string;
   private readonly plan: TrustPlan;
@@ -122,7 +134,7 @@ export class Issuer extends pulumi.ComponentResource {
       },
       child,
     );
-    this.keyPair = { certPem: cert.certPem, keyPem: privateKey.privateKeyPem };
+    this.keyPair = forLinkerd(cert.certPem, privateKey);
     this.expires = cert.validityEndTime;
 
     const webhook = (service: string): KeyPair => {
@@ -140,7 +152,7 @@ export class Issuer extends pulumi.ComponentResource {
         },
         child,
       );
-      return { certPem: webhookCert.certPem, keyPem: webhookKey.privateKeyPem };
+      return forLinkerd(webhookCert.certPem, webhookKey);
     };
     this.webhooks = {
       proxyInjector: webhook(webhookServices.proxyInjector),

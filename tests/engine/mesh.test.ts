@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { accessOf } from "../lib/accessReview";
 import { Api } from "../lib/api";
 import { eventually } from "../lib/eventually";
+import { keyReaders, readAsLinkerd, type TlsSecret } from "../lib/keyReaders";
 import { readableSecrets } from "../lib/secrets";
 import { type Outcome, type StateResource, type Step, succeeded, TestStack } from "../lib/stack";
 
@@ -273,6 +274,15 @@ test("no key, token or kubeconfig can be read in the state, the outputs, or what
   // And the search finds what is there.
   const opened = readableSecrets(await stack.exportText({ showSecrets: true }));
   assert.deepEqual([...new Set(opened.map((found) => found.slice(0, 3)))].sort(), ["PRI", "cli", "cur", "eyJ"]);
+});
+
+test("each key that Linkerd reads is encoded as its reader wants it, and belongs to its certificate", async () => {
+  for (const name of ["east", "west"] as const) {
+    const path = "/api/v1/namespaces/linkerd/secrets?fieldSelector=type%3Dkubernetes.io/tls";
+    const secrets = (await api(name).list(path)) as unknown as TlsSecret[];
+    assert.deepEqual(secrets.map(({ metadata }) => metadata.name).sort(), Object.keys(keyReaders).sort());
+    for (const secret of secrets) readAsLinkerd(secret);
+  }
 });
 
 const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

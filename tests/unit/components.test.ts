@@ -56,7 +56,10 @@ const raise = (preview: boolean, runtime: Runtime): Promise<Raised> =>
  * without being asked by the program; a Command's output is not.
  */
 const made = {
-  "tls:index/privateKey:PrivateKey": { privateKeyPem: pulumi.secret("PRIVATE KEY OF TLS") },
+  "tls:index/privateKey:PrivateKey": {
+    privateKeyPem: pulumi.secret("PRIVATE KEY OF TLS"),
+    privateKeyPemPkcs8: pulumi.secret("PRIVATE KEY OF TLS AS PKCS#8"),
+  },
   "tls:index/selfSignedCert:SelfSignedCert": { certPem: "ROOT", validityEndTime: "2036-01-01T00:00:00Z" },
   "tls:index/certRequest:CertRequest": { certRequestPem: "REQUEST" },
   "tls:index/locallySignedCert:LocallySignedCert": { certPem: "ISSUER", validityEndTime: "2027-01-01T00:00:00Z" },
@@ -369,7 +372,7 @@ test("charts get every certificate and the settings that keep a second update qu
   for (const service of ["linkerd-proxy-injector", "linkerd-sp-validator", "linkerd-policy-validator"]) {
     const { metadata, stringData } = one(update, "core/v1:Secret", `mesh-east-${service}-k8s-tls`);
     assert.deepEqual(metadata, { name: `${service}-k8s-tls`, namespace: "linkerd" });
-    assert.deepEqual(open(stringData), { "tls.crt": "ROOT", "tls.key": secrets[0] });
+    assert.deepEqual(open(stringData), { "tls.crt": "ROOT", "tls.key": "PRIVATE KEY OF TLS AS PKCS#8" });
   }
   assert.deepEqual(controlPlane.disableHeartBeat, true);
   assert.deepEqual(controlPlane.clusterDomain, "east.cluster.local");
