@@ -4,10 +4,11 @@ import { ApiException, CoreV1Api, CustomObjectsApi, KubeConfig } from "@kubernet
 const deadlineMilliseconds = 120_000;
 
 /**
- * Waits until Linkerd's injector and its policy validator answer. Run by linkerd.ts where their failure policy is Fail.
+ * Waits until Linkerd's injector and its profile validator answer. linkerd.ts runs it where their failure policy is Fail.
  *
- * A Deployment is ready a moment before its Service leads anywhere, and with policy Fail whatever is created in that
- * moment is refused. Both questions are dry runs: nothing is made.
+ * A Deployment is ready a moment before its Service leads anywhere. With policy Fail the API server refuses every object
+ * that is created in that moment. Both requests are dry runs and create nothing. The policy validator is not asked: its
+ * failure policy is always Ignore (policyValidator.ts).
  *
  * Environment: MESH_KUBECONFIG.
  */
@@ -27,13 +28,13 @@ async function awaitWebhooks(kubeconfig: string): Promise<void> {
       }),
     () =>
       custom.createNamespacedCustomObject({
-        ...{ group: "policy.linkerd.io", version: "v1beta3", plural: "servers", namespace },
+        ...{ group: "linkerd.io", version: "v1alpha2", plural: "serviceprofiles", namespace },
         dryRun: "All",
         body: {
-          apiVersion: "policy.linkerd.io/v1beta3",
-          kind: "Server",
-          metadata,
-          spec: { podSelector: {}, port: 80 },
+          apiVersion: "linkerd.io/v1alpha2",
+          kind: "ServiceProfile",
+          metadata: { name: `${metadata.name}.${namespace}.svc.cluster.local` },
+          spec: { routes: [] },
         },
       }),
   ];

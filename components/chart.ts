@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { isLocal } from "./clusters/cluster";
+import { withoutRefusals } from "./policyValidator";
 import { type ChartArgs, type KubernetesObject, type Options, rendering } from "./rendering";
 import { slim } from "./slimCrds";
 import { unsettled } from "./unsettledServices";
@@ -35,13 +36,16 @@ export function shapeChild({
   props,
   opts,
 }: pulumi.ResourceTransformArgs): pulumi.ResourceTransformResult | undefined {
-  const [, kind] =
-    /^kubernetes:(?:core|apiextensions\.k8s\.io)\/v1:(Service|CustomResourceDefinition)$/.exec(type) ?? [];
-  return kind ? { props: shaped({ ...props, kind } as KubernetesObject), opts } : undefined;
+  const [, kind = ""] = /^kubernetes:(?:core|[a-z]+\.k8s\.io)\/v1:(\w+)$/.exec(type) ?? [];
+  return kind in shapes ? { props: shaped({ ...props, kind } as KubernetesObject), opts } : undefined;
 }
 
+const shapes: Record<string, (object: KubernetesObject) => KubernetesObject> = {
+  CustomResourceDefinition: slim,
+  Service: unsettled,
+  ValidatingWebhookConfiguration: withoutRefusals,
+};
+
 function shaped(object: KubernetesObject): KubernetesObject {
-  if (object.kind === "CustomResourceDefinition") return slim(object);
-  if (object.kind === "Service") return unsettled(object);
-  return object;
+  return shapes[object.kind]?.(object) ?? object;
 }

@@ -24,7 +24,8 @@ export interface LinkerdArgs {
   proxyLogLevel: string;
   /**
    * `Fail`: no pod starts without its proxy, not even while the injector restarts. `Ignore`: such pods run unmeshed
-   * until someone restarts them, which is the chart's default.
+   * until someone restarts them, which is the chart's default. The policy validator always has `Ignore`: see
+   * policyValidator.ts.
    */
   webhookFailurePolicy: "Fail" | "Ignore";
   /** False where the cluster has the Gateway API's CRDs already, as GKE does. */

@@ -92,6 +92,16 @@ test("children of a chart in a cluster of yours are shaped as well", () => {
   const definition = { kind: "CustomResourceDefinition", metadata };
   const kind = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition";
   assert.deepEqual(shaped(kind, { ...definition, spec: { description: "Long." } }), { ...definition, spec: {} });
+  const webhooks = (failurePolicy: string) => [{ name: "one", failurePolicy }];
+  const validators = (name: string, policy: string) => ({
+    kind: "ValidatingWebhookConfiguration",
+    metadata: { name },
+    webhooks: webhooks(policy),
+  });
+  const refusing = "kubernetes:admissionregistration.k8s.io/v1:ValidatingWebhookConfiguration";
+  const [policy, profile] = ["linkerd-policy-validator-webhook-config", "linkerd-sp-validator-webhook-config"];
+  assert.deepEqual(shaped(refusing, validators(policy, "Fail")), validators(policy, "Ignore"));
+  assert.deepEqual(shaped(refusing, validators(profile, "Fail")), validators(profile, "Fail"));
   assert.equal(shaped("kubernetes:core/v1:ConfigMap", { metadata }), undefined);
   assert.equal(shaped("kubernetes:serving.knative.dev/v1:Service", { metadata }), undefined);
 });
