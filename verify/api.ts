@@ -1,4 +1,5 @@
 import type * as k8s from "@kubernetes/client-node" with { "resolution-mode": "import" };
+import { UsageError, type Stack } from "./stack";
 
 export type Service = k8s.V1Service;
 export type Endpoints = k8s.V1Endpoints;
@@ -64,6 +65,20 @@ export async function connect(
     admission: kube.makeApiClient(AdmissionregistrationV1Api),
     custom: kube.makeApiClient(CustomObjectsApi),
   };
+}
+
+/**
+ * Clients for all clusters of a stack, by name.
+ *
+ * @throws UsageError when the stack's outputs lack a kubeconfig
+ */
+export async function connectAll(stack: Stack): Promise<Record<string, Cluster>> {
+  const entries = Object.entries(stack.clusters).map(async ([name, facts]) => {
+    const kubeconfig = stack.kubeconfigs[name];
+    if (kubeconfig === undefined) throw new UsageError(`--stack ${stack.name}: cluster ${name} has no kubeconfig`);
+    return [name, await connect(name, facts, kubeconfig)] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
 }
 
 /** All Links of a cluster's multicluster extension. */

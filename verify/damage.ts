@@ -27,9 +27,10 @@ import {
   mirroredLabel,
   mirrorName,
 } from "./mirrors";
-import { isReady, runLabel } from "./sandbox";
+import { controllerOf, replace } from "./restart";
+import { runLabel } from "./sandbox";
 import { noInjector, noMirror } from "./simulated";
-import { allOpen, until, View, type Deadline } from "./watch";
+import { allOpen, until, View } from "./watch";
 
 /** A finding must last this long: mirrors are always some tenths of a second behind. */
 const settleSeconds = 5;
@@ -193,38 +194,14 @@ function remove(cluster: Cluster, service: Service): Mend {
 }
 
 function restartPod(cluster: Cluster, pod: Pod): Mend | undefined {
-  const { namespace, name, uid, ownerReferences } = pod.metadata ?? {};
+  const { namespace, name, uid } = pod.metadata ?? {};
   // Nobody would make a bare pod again.
-  if (!ownerReferences?.some(({ controller }) => controller)) return undefined;
+  if (!controllerOf(pod)) return undefined;
   return {
     does: `${cluster.name}: delete pod ${namespace}/${name} (its owner makes another, with a proxy)`,
     key: `${cluster.name}/pod/${uid}`,
     run: (deadline) => replace(cluster, pod, deadline),
   };
-}
-
-/** Deletes a pod and watches until its owner has as many ready pods as before, so that one is away at a time. */
-async function replace(cluster: Cluster, pod: Pod, deadline: Deadline): Promise<void> {
-  const { namespace = "", name = "", uid, ownerReferences } = pod.metadata ?? {};
-  const owner = ownerReferences?.find(({ controller }) => controller)?.uid;
-  const path = `/api/v1/namespaces/${namespace}/pods`;
-  const view = await View.open(cluster, path, () => cluster.core.listNamespacedPod({ namespace }));
-  const ready = (): Pod[] =>
-    view.items().filter((p) => isReady(p) && p.metadata?.ownerReferences?.some((reference) => reference.uid === owner));
-  try {
-    const before = ready().length;
-    await found(cluster.core.deleteNamespacedPod({ namespace, name }));
-    const missing = (): string | undefined =>
-      view.items().some((p) => p.metadata?.uid === uid)
-        ? `pod ${namespace}/${name} is still there`
-        : ready().length < before
-          ? `the pod that follows ${namespace}/${name} is not ready`
-          : undefined;
-    const still = await until([view], missing, deadline);
-    if (still) throw new Error(still);
-  } finally {
-    await view.close();
-  }
 }
 
 /** A check that looks at both ends of a link until they are in order, or its deadline tells that they stay as they are. */
@@ -278,6 +255,32 @@ function finding(damages: Damage[], next: string): Finding {
 
 const heal = ({ stack }: { stack: { name: string } }): string => `npm run heal -- ${stack.name}`;
 const count = (things: readonly unknown[], what: string): string => `${things.length} ${what}`;
+
+/**
+ * Seen after the target's start: the mirror's watches come back up to half a minute later, and the gateway's probe needs
+ * some seconds more.
+ */
+const followSeconds = 90;
+
+const stalled: LinkCheck = {
+  id: "damage.stalled",
+  group: "damage",
+  scope: "link",
+  title: "Does the mirror follow what happens in the target?",
+  deadlineSeconds: followSeconds,
+  applies: noMirror,
+  async run(context): Promise<Finding> {
+    const room = await context.rooms.of(context.link, context.deadline);
+    const fault = await room.beacon(context.deadline);
+    const objects = [
+      named(context.source, "deployment", {
+        metadata: { namespace: extension, name: `controller-${context.link.target}` },
+      }),
+    ];
+    if (fault === undefined) return yes("a service that was exported just now is mirrored", objects);
+    return no(fault, objects, heal(context), [restartController(context)]);
+  },
+};
 
 const notReady = linkDamage(
   "damage.headless-not-ready",
@@ -496,5 +499,20 @@ const proxyless: ClusterCheck = {
   },
 };
 
-/** What breaks a mesh without anyone noticing. `linkerd multicluster check` misses the first two. */
-export const damageChecks = [notReady, overwritten, unmirrored, empty, ghosts, staleGateway, orphans, proxyless];
+/**
+ * What breaks a mesh without anyone noticing. `linkerd multicluster check` misses the first three.
+ *
+ * `stalled` comes first: the mirrors of a target that was started just now look whole until the source's controller hears
+ * from it again, and break then.
+ */
+export const damageChecks = [
+  stalled,
+  notReady,
+  overwritten,
+  unmirrored,
+  empty,
+  ghosts,
+  staleGateway,
+  orphans,
+  proxyless,
+];

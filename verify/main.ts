@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { connect, reason, type Cluster } from "./api";
+import { connectAll, reason, type Cluster } from "./api";
 import { ask, type Asked } from "./ask";
 import { externalParts, groups, type Check, type ExternalPart } from "./check";
 import { damageChecks } from "./damage";
@@ -106,15 +106,6 @@ async function command(args: string[], body: (run: Run) => Promise<number>): Pro
   }
 }
 
-async function connectAll(stack: Stack): Promise<Record<string, Cluster>> {
-  const entries = Object.entries(stack.clusters).map(async ([name, facts]) => {
-    const kubeconfig = stack.kubeconfigs[name];
-    if (kubeconfig === undefined) throw new UsageError(`--stack ${stack.name}: cluster ${name} has no kubeconfig`);
-    return [name, await connect(name, facts, kubeconfig)] as const;
-  });
-  return Object.fromEntries(await Promise.all(entries));
-}
-
 /**
  * Asks each cluster whether it is there, for every check would say no where one is away.
  *
@@ -168,7 +159,11 @@ async function healStack(run: Run): Promise<number> {
   const { options, stack, clusters, rooms, signal } = run;
   await allAnswer(run, 60);
   const { external, deadlineSeconds, dryRun } = options;
-  return mend({ stack, clusters, external, rooms, signal, deadlineSeconds }, dryRun);
+  try {
+    return await mend({ stack, clusters, external, rooms, signal, deadlineSeconds }, dryRun);
+  } finally {
+    for (const name of await rooms.close()) console.error(`could not remove ${name}: delete it by hand`);
+  }
 }
 
 /** Files are read by people who compare runs: checks in their order, whoever was faster. */

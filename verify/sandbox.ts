@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { found, statusOf, type Cluster, type Endpoints, type Event, type Pod, type Service } from "./api";
 import type { LinkName } from "./stack";
-import { exportLabel, mirrorName, type Expected, type Mirrored } from "./mirrors";
+import { addresses, exportLabel, mirrorName, type Expected, type Mirrored } from "./mirrors";
 import { allOpen, Deadline, until, View } from "./watch";
 
 /** On every namespace of a run: damage checks pass them by, and a later run finds what a killed one left. */
@@ -19,6 +19,9 @@ const curlImage = "curlimages/curl:8.17.0";
 
 /** For workloads to stand, images pulled. A check's own deadline starts after it: it is the mirror's time. */
 const standWithinSeconds = 180;
+
+/** How long a mirror that is there takes at most. Seen: 0.3 s. */
+const beaconRoundSeconds = 5;
 
 const replicas = 2;
 const web = { app: "verify-web" };
@@ -100,6 +103,7 @@ async function remove(cluster: Cluster, name: string): Promise<string | undefine
 /** One namespace, in source and target, with live views of what matters in it. */
 export class Room {
   private markers = 0;
+  private beacons = 0;
 
   private constructor(
     readonly namespace: string,
@@ -227,6 +231,44 @@ export class Room {
       () => (this.services.get(mirror) ? undefined : `${mirror}, exported last, is not mirrored`),
       deadline,
     );
+  }
+
+  /**
+   * Exports a headless service without pods, whose one address is written by hand, and watches until its mirror lists
+   * that address as ready.
+   *
+   * The mirror then receives what happens to services and endpoints of the target, has dealt with all that happened before,
+   * and takes the gateway for alive.
+   *
+   * @returns what is missing at the deadline, or undefined
+   */
+  async beacon(deadline: Deadline): Promise<string | undefined> {
+    const { target, namespace } = this;
+    const name = `beacon-${this.beacons++}`;
+    const labels = { [exportLabel]: "true" };
+    const ports = [{ name: "http", port: 80 }];
+    // TEST-NET-1 (RFC 5737): nobody ever sends a request there.
+    const subsets = [{ addresses: [{ ip: "192.0.2.1", hostname: name }], ports }];
+    const headless = { ...labels, "service.kubernetes.io/headless": "" };
+    await target.core.createNamespacedService({
+      namespace,
+      body: { metadata: { name, labels }, spec: { clusterIP: "None", ports } },
+    });
+    await target.core.createNamespacedEndpoints({ namespace, body: { metadata: { name, labels: headless }, subsets } });
+    const mirror = mirrorName(name, target.name);
+    const missing = (): string | undefined =>
+      addresses(this.endpoints.get(mirror)).some(({ host, ready }) => host === name && ready)
+        ? undefined
+        : `${mirror}, exported just now, is not mirrored`;
+    // The mirror passes over endpoints whose service it has not seen yet (linkerd2, cluster_watcher_headless.go): they are
+    // changed again until it has.
+    for (let round = 1; ; round++) {
+      const last = deadline.leftMs() <= beaconRoundSeconds * 1000;
+      const still = await this.until(missing, last ? deadline : new Deadline(beaconRoundSeconds, deadline.signal));
+      if (still === undefined || last) return still;
+      const body = [{ op: "add", path: "/metadata/labels/round", value: String(round) }];
+      await target.core.patchNamespacedEndpoints({ namespace, name, body });
+    }
   }
 
   /** Creates or re-exports a headless service in the target. */

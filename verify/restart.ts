@@ -1,0 +1,62 @@
+import { found, kubectl, statusOf, type Cluster, type Pod } from "./api";
+import { isReady } from "./sandbox";
+import { until, View, type Deadline } from "./watch";
+
+/** The controller that makes the pod anew when it goes, or undefined. */
+export function controllerOf(pod: Pod): { kind: string; name: string; uid: string } | undefined {
+  return pod.metadata?.ownerReferences?.find(({ controller }) => controller);
+}
+
+/** Deletes a pod and waits until its controller has as many ready pods as before, so that one is away at a time. */
+export function replace(cluster: Cluster, pod: Pod, deadline: Deadline): Promise<void> {
+  const { namespace = "", name = "" } = pod.metadata ?? {};
+  return replaced(cluster, pod, deadline, async () => {
+    await found(cluster.core.deleteNamespacedPod({ namespace, name }));
+  });
+}
+
+/** The same by an eviction, which waits for the pod's PodDisruptionBudget. */
+export function evict(cluster: Cluster, pod: Pod, deadline: Deadline): Promise<void> {
+  const { namespace = "", name = "" } = pod.metadata ?? {};
+  const body = { metadata: { namespace, name } };
+  return replaced(cluster, pod, deadline, async () => {
+    for (;;) {
+      try {
+        await found(cluster.core.createNamespacedPodEviction({ namespace, name, body }));
+        return;
+      } catch (error) {
+        // 429: the budget allows no disruption now. https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
+        if (statusOf(error) !== 429) throw error;
+        if (deadline.leftMs() === 0) {
+          const next = kubectl(cluster, `-n ${namespace} get poddisruptionbudgets`);
+          throw new Error(`a PodDisruptionBudget does not let pod ${namespace}/${name} go. Next: ${next}`, {
+            cause: error,
+          });
+        }
+      }
+      await deadline.pause();
+    }
+  });
+}
+
+async function replaced(cluster: Cluster, pod: Pod, deadline: Deadline, remove: () => Promise<void>): Promise<void> {
+  const { namespace = "", name = "", uid } = pod.metadata ?? {};
+  const owner = controllerOf(pod)?.uid;
+  const path = `/api/v1/namespaces/${namespace}/pods`;
+  const view = await View.open(cluster, path, () => cluster.core.listNamespacedPod({ namespace }));
+  const ready = (): Pod[] => view.items().filter((one) => isReady(one) && controllerOf(one)?.uid === owner);
+  try {
+    const before = ready().length;
+    await remove();
+    const missing = (): string | undefined =>
+      view.items().some((one) => one.metadata?.uid === uid)
+        ? `pod ${namespace}/${name} is still there`
+        : ready().length < before
+          ? `the pod that follows ${namespace}/${name} is not ready`
+          : undefined;
+    const still = await until([view], missing, deadline);
+    if (still) throw new Error(still);
+  } finally {
+    await view.close();
+  }
+}
