@@ -34,8 +34,10 @@ export interface TrustPlan {
   /** Generations that everyone trusts; the first one signs the issuers. */
   anchors: number[];
   issuerGeneration: number;
-  /** Changes whenever proxies must restart to see new certificates. Example: `anchors-1-2.signer-1.issuers-1` */
-  fingerprint: string;
+  /** Changes whenever the control plane must restart to use new certificates. Example: `anchors-1-2.signer-2.issuers-1` */
+  controlPlane: string;
+  /** The same for all other meshed pods, which need fewer restarts. Example: `anchors-1-2.signer-1.issuers-1` */
+  dataPlane: string;
 }
 
 /** What will stand, by name. Pure: the same stack and settings give the same plan on every machine. */
@@ -146,11 +148,14 @@ function nameOutside(stack: string, cluster: string): string {
 
 function planTrust({ orgDomain, trustAnchors, issuerGeneration }: Settings): TrustPlan {
   const all = [...trustAnchors].sort((a, b) => a - b);
+  const fingerprint = (signer?: number) => `anchors-${all.join("-")}.signer-${signer}.issuers-${issuerGeneration}`;
   return {
     commonName: `identity.linkerd.${orgDomain}`,
     anchors: trustAnchors,
     issuerGeneration,
-    fingerprint: `anchors-${all.join("-")}.signer-${trustAnchors[0]}.issuers-${issuerGeneration}`,
+    controlPlane: fingerprint(trustAnchors[0]),
+    // Another signer alone restarts no pod: proxies that trust both anchors take issuers of either (docs/rotation.md).
+    dataPlane: fingerprint(all[0]),
   };
 }
 

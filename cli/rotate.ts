@@ -1,14 +1,20 @@
 import * as fs from "node:fs";
 import { parseDocument } from "yaml";
+import { connectAll, type Cluster } from "../verify/api";
+import { restartOutdated, rotationProblems } from "../verify/rotation";
+import { readStack, UsageError } from "../verify/stack";
 import { parseStackOnly } from "./arguments";
 import { run as raise } from "./start";
 import { say, UserError } from "./run";
-import { project, readSettings } from "./stackFile";
+import { stackEnvironment } from "./stack";
+import { chooseRuntime, project, readSettings } from "./stackFile";
 
 /** One update of a rotation: the settings it is made with, and what holds afterwards. */
 export interface RotationStep {
   what: string;
   settings: { trustAnchors?: number[]; issuerGeneration?: number };
+  /** The control plane restarts in every step; here all other meshed pods do, too. */
+  restartsPods: boolean;
 }
 
 /** What the stack's certificates are made with now. */
@@ -19,26 +25,36 @@ export interface Generations {
 
 /** New issuers and webhook certificates under the anchor that is there. */
 export function issuerSteps({ issuerGeneration }: Generations): RotationStep[] {
-  return [{ what: "new issuers, and pods restarted", settings: { issuerGeneration: issuerGeneration + 1 } }];
+  return [
+    {
+      what: "new issuers, and pods restarted",
+      settings: { issuerGeneration: issuerGeneration + 1 },
+      restartsPods: true,
+    },
+  ];
 }
 
 /**
  * A new trust anchor, in four updates: at every moment each proxy trusts what every other one shows.
  *
- * The control plane restarts all at once, so a proxy of it may still be given a certificate of the issuer before. That is
- * why the pods restart once more, under issuers that only the new anchor signed, before the old anchor is dropped.
+ * The second one restarts the control plane alone. Its pods restart side by side, so a proxy that started then could still
+ * get a certificate of the old issuer. Pods restart in the third one, under issuers that only the new anchor signed, before
+ * the fourth one drops the old anchor.
  *
- * A rotation that was interrupted is told from the generations and goes on where it stopped, beginning with the step
- * that may not have been finished.
+ * A rotation that was interrupted is told from the generations. It goes on with the step that may not have been finished.
  */
 export function anchorSteps({ trustAnchors, issuerGeneration }: Generations): RotationStep[] {
   const [first = 1, second] = trustAnchors;
   const [from, to] = second === undefined ? [first, first + 1] : [Math.min(first, second), Math.max(first, second)];
   const steps = [
-    { what: "both anchors trusted everywhere", settings: { trustAnchors: [from, to] } },
-    { what: "issuers signed by the new anchor", settings: { trustAnchors: [to, from] } },
-    { what: "no pod with a certificate of before", settings: { issuerGeneration: issuerGeneration + 1 } },
-    { what: "the old anchor dropped", settings: { trustAnchors: [to] } },
+    { what: "both anchors trusted everywhere", settings: { trustAnchors: [from, to] }, restartsPods: true },
+    { what: "issuers signed by the new anchor", settings: { trustAnchors: [to, from] }, restartsPods: false },
+    {
+      what: "new certificates for all pods",
+      settings: { issuerGeneration: issuerGeneration + 1 },
+      restartsPods: true,
+    },
+    { what: "the old anchor dropped", settings: { trustAnchors: [to] }, restartsPods: true },
   ];
   return steps.slice(second === undefined || first < second ? 0 : 1);
 }
@@ -55,18 +71,45 @@ export async function run([kind, ...rest]: string[]): Promise<number> {
     trustAnchors: get("trustAnchors") as number[],
     issuerGeneration: get("issuerGeneration") as number,
   });
-  for (const [i, { what, settings }] of steps.entries()) {
-    say(`Step ${i + 1} of ${steps.length}: ${what}`);
-    writeSettings(file, settings);
-    const code = await raise([stack]);
-    if (code !== 0) {
-      const next = steps.length === 1 ? `npm start -- ${stack}` : `npm run rotate -- anchor ${stack}`;
-      say(`The rotation of stack ${stack} stopped here. Next: ${next} goes on with it`);
-      return code;
+  const again = steps.length === 1 ? `npm start -- ${stack}` : `npm run rotate -- anchor ${stack}`;
+  const clusters = await clustersOf(stack);
+  const problems = await rotationProblems(clusters);
+  if (problems.length > 0) throw new UserError(["nothing was rotated, because:", ...problems].join("\n"));
+
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
+  try {
+    for (const [i, { what, settings, restartsPods }] of steps.entries()) {
+      say(`Step ${i + 1} of ${steps.length}: ${what}`);
+      writeSettings(file, settings);
+      const code = await raise([stack]);
+      if (code !== 0) {
+        say(`The rotation of stack ${stack} stopped here. Next: ${again} goes on with it`);
+        return code;
+      }
+      if (restartsPods) await restartOutdated(clusters, say, stop.signal);
     }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new UserError(
+      `${error.message}\nThe rotation of stack ${stack} stopped here. Next: ${again} goes on with it`,
+    );
+  } finally {
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
   say(`Rotated. ${file} now says which generations stack ${stack} has: keep it.`);
   return 0;
+}
+
+/** The stack's clusters, and an environment in which pulumi is found and leaves replicas as they are. */
+async function clustersOf(stack: string): Promise<Cluster[]> {
+  Object.assign(process.env, await stackEnvironment(stack, chooseRuntime(stack)), { MESH_KEEP_REPLICAS: "true" });
+  try {
+    return Object.values(await connectAll(await readStack(stack)));
+  } catch (error) {
+    throw error instanceof UsageError ? new UserError(error.message) : error;
+  }
 }
 
 function writeSettings(file: string, settings: RotationStep["settings"]): void {

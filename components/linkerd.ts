@@ -95,7 +95,7 @@ export class Linkerd extends pulumi.ComponentResource {
           proxy: { logLevel: args.proxyLogLevel },
           webhookFailurePolicy: args.webhookFailurePolicy,
           // The identity controller sees a changed issuer about a minute late; a restart sees it at once.
-          podAnnotations: { [trustAnnotation]: trust.fingerprint },
+          podAnnotations: { [trustAnnotation]: trust.controlPlane },
         },
       },
       { parent: this, dependsOn: [crds, ...certificates] },
@@ -106,7 +106,7 @@ export class Linkerd extends pulumi.ComponentResource {
         {
           create: program("components/awaitWebhooks.ts"),
           environment: { MESH_KUBECONFIG: cluster.kubeconfig },
-          triggers: [trust.fingerprint],
+          triggers: [trust.controlPlane],
           addPreviousOutputInEnv: false,
         },
         { parent: this, dependsOn: controlPlane },

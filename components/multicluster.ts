@@ -42,7 +42,7 @@ export class Multicluster extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const restart = { [trustAnnotation]: trust.fingerprint };
+    const restart = { [trustAnnotation]: trust.dataPlane };
     const chart = installChart(
       `${name}-multicluster`,
       {
@@ -60,7 +60,8 @@ export class Multicluster extends pulumi.ComponentResource {
           controllerDefaults: { enableHeadlessServices: true },
           // podAnnotations reach every pod but the gateway's.
           podAnnotations: restart,
-          gateway: { deploymentAnnotations: restart },
+          // Two, so that neither a restart nor the loss of one cuts the cluster off.
+          gateway: { replicas: 2, deploymentAnnotations: restart },
         },
       },
       // Its pods are meshed and its policies validated: both need a control plane that is ready.

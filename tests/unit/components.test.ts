@@ -404,7 +404,7 @@ test("workloads are the manifests, with the trust fingerprint on pods and on not
       assert.deepEqual(object.metadata, manifests[i]?.metadata);
       const template = object.spec.template as { metadata: { annotations: Properties } };
       assert.deepEqual(template.metadata.annotations, {
-        "linkerd-multicluster-mesh/trust": update.plan.trust.fingerprint,
+        "linkerd-multicluster-mesh/trust": update.plan.trust.dataPlane,
       });
     }
   });

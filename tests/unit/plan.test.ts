@@ -122,8 +122,8 @@ test("links stand between the planned clusters, and each source knows its target
   );
 });
 
-test("the trust fingerprint changes with every change of certificates, and with nothing else", () => {
-  const fingerprint = (raw: RawSettings) => makePlan("dev", settings(raw)).trust.fingerprint;
+test("the control plane restarts with every change of certificates, and with nothing else", () => {
+  const fingerprint = (raw: RawSettings) => makePlan("dev", settings(raw)).trust.controlPlane;
   const rotation = [
     {},
     { issuerGeneration: 2 },
@@ -133,6 +133,14 @@ test("the trust fingerprint changes with every change of certificates, and with 
   ];
   assert.equal(new Set(rotation.map(fingerprint)).size, rotation.length);
   assert.equal(fingerprint({ proxyLogLevel: "debug", orgDomain: "example.org" }), fingerprint({}));
+});
+
+test("other pods do not restart when both anchors are trusted and another one signs", () => {
+  const fingerprint = (raw: RawSettings) => makePlan("dev", settings(raw)).trust.dataPlane;
+  assert.equal(fingerprint({ trustAnchors: [1, 2] }), fingerprint({ trustAnchors: [2, 1] }));
+  const restarts = [{}, { issuerGeneration: 2 }, { trustAnchors: [2, 1] }, { trustAnchors: [2] }];
+  assert.equal(new Set(restarts.map(fingerprint)).size, restarts.length);
+  assert.equal(fingerprint({}), makePlan("dev", settings({})).trust.controlPlane);
 });
 
 const shortStack = (stack: string) =>
