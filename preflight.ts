@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ClustersArgs } from "./components/clusters";
+import { gatewayApiProblem } from "./components/clusters/existing";
 import { type LocalRuntime, problem, wake } from "./components/clusters/lifecycle/check";
 import { dockerProblem, imagesProblem, k3d, networkProblem } from "./components/clusters/lifecycle/k3d";
 import { kwok } from "./components/clusters/lifecycle/kwok";
@@ -18,7 +19,11 @@ export async function preflight({ plan, settings, owner }: ClustersArgs): Promis
   // As the engine tells its programs; the SDK has no other way to ask.
   const few = fewOperations(plan, Number(process.env.PULUMI_NODEJS_PARALLEL));
   if (few) await pulumi.log.warn(few);
-  if (plan.runtime === "existing") return;
+  if (plan.runtime === "existing") {
+    if (!settings.installGatewayApi) return;
+    const existing = Object.entries(settings.existing);
+    return refuse(await Promise.all(existing.map(([name, cluster]) => gatewayApiProblem(name, cluster))));
+  }
   if (plan.runtime === "k3d") {
     const docker = await dockerProblem();
     if (docker) throw new RefusedError([docker]);

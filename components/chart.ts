@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { isLocal } from "./clusters/cluster";
+import { drainedBeforeExit } from "./gracefulExit";
 import { withoutRefusals } from "./policyValidator";
 import { type ChartArgs, type KubernetesObject, type Options, rendering } from "./rendering";
 import { slim } from "./slimCrds";
@@ -19,9 +20,10 @@ export type Chart = k8s.helm.v4.Chart | k8s.yaml.v2.ConfigGroup;
  * const chart = installChart("mesh-east-multicluster", { cluster, chart: path, namespace: "linkerd-multicluster", values: {} }, { parent });
  */
 export function installChart(name: string, args: ChartArgs, opts: Options): Chart {
-  const { cluster, chart, namespace, values } = args;
+  const { cluster, chart, namespace, values, keptBy } = args;
   if (!isLocal(cluster)) {
-    return new k8s.helm.v4.Chart(name, { chart, namespace, values }, { ...opts, transforms: [shapeChild] });
+    const transforms = [(args: pulumi.ResourceTransformArgs) => shapeChild(args, keptBy)];
+    return new k8s.helm.v4.Chart(name, { chart, namespace, values }, { ...opts, transforms });
   }
   // JSON is YAML.
   const write = (objects: KubernetesObject[]) =>
@@ -30,18 +32,29 @@ export function installChart(name: string, args: ChartArgs, opts: Options): Char
   return new k8s.yaml.v2.ConfigGroup(name, { files: [file] }, opts);
 }
 
-/** The transform of a helm.v4.Chart: the provider calls back for each child. */
-export function shapeChild({
-  type,
-  props,
-  opts,
-}: pulumi.ResourceTransformArgs): pulumi.ResourceTransformResult | undefined {
-  const [, kind = ""] = /^kubernetes:(?:core|[a-z]+\.k8s\.io)\/v1:(\w+)$/.exec(type) ?? [];
-  return kind in shapes ? { props: shaped({ ...props, kind } as KubernetesObject), opts } : undefined;
+/**
+ * The transform of a helm.v4.Chart: the provider calls back for each child.
+ *
+ * @param keptBy provider of the objects that Helm's resource policy keeps
+ */
+export function shapeChild(
+  { type, props, opts }: pulumi.ResourceTransformArgs,
+  keptBy?: pulumi.ProviderResource,
+): pulumi.ResourceTransformResult | undefined {
+  const [, kind = ""] = /^kubernetes:(?:core|apps|[a-z]+\.k8s\.io)\/v1:(\w+)$/.exec(type) ?? [];
+  if (!(kind in shapes)) return undefined;
+  const object = shaped({ ...props, kind } as KubernetesObject);
+  return { props: object, opts: keptBy && isKept(object) ? { ...opts, provider: keptBy } : opts };
+}
+
+/** https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource */
+function isKept({ metadata }: KubernetesObject): boolean {
+  return metadata.annotations?.["helm.sh/resource-policy"] === "keep";
 }
 
 const shapes: Record<string, (object: KubernetesObject) => KubernetesObject> = {
   CustomResourceDefinition: slim,
+  Deployment: drainedBeforeExit,
   Service: unsettled,
   ValidatingWebhookConfiguration: withoutRefusals,
 };

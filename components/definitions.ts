@@ -2,7 +2,7 @@ import * as fs from "node:fs/promises";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { installChart } from "./chart";
-import { isLocal } from "./clusters/cluster";
+import { clusterProvider, isLocal } from "./clusters/cluster";
 import { program } from "./clusters/program";
 import { type ChartArgs, rendering } from "./rendering";
 import { type Definition, pack } from "./slimCrds";
@@ -22,7 +22,15 @@ export function definitions(
   { cluster, chart, namespace, values }: ChartArgs,
   opts: { parent: pulumi.Resource },
 ): pulumi.Resource {
-  if (!isLocal(cluster)) return installChart(name, { cluster, chart, namespace, values }, opts);
+  if (!isLocal(cluster)) {
+    // The chart keeps the Gateway API's definitions when it goes, for routes of others. The next installation takes them over
+    // with a provider of their own, since nothing else in the cluster may be taken over. preflight.ts refuses definitions
+    // that are not Linkerd's.
+    const { kubeconfig, plan } = cluster;
+    const takesOver = { upsertExistingObjects: true, enablePatchForce: true };
+    const keptBy = clusterProvider(`${name}-kept`, { kubeconfig, clusterIdentifier: plan.context, ...takesOver }, opts);
+    return installChart(name, { cluster, chart, namespace, values, keptBy }, opts);
+  }
   const write = (objects: Definition[]) => JSON.stringify(pack(objects));
   const file = rendering(name, { cluster, chart, namespace, values, write }, opts);
   return new command.local.Command(

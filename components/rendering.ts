@@ -20,6 +20,8 @@ export interface ChartArgs {
   namespace: string;
   /** Without keys: what they are rendered to is kept in a file. */
   values: Record<string, pulumi.Input<unknown>>;
+  /** Provider of the objects that stay when the chart goes, in a cluster of yours. Default: the cluster's. */
+  keptBy?: pulumi.ProviderResource;
 }
 
 export interface RenderingArgs extends ChartArgs {

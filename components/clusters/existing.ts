@@ -39,6 +39,42 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
   }
 }
 
+/** The Gateway API's kinds that Linkerd's chart of definitions brings. */
+const gatewayKinds = ["httproutes", "grpcroutes", "tlsroutes", "tcproutes"].map(
+  (plural) => `${plural}.gateway.networking.k8s.io`,
+);
+
+/**
+ * Why Linkerd's chart may not bring the Gateway API's definitions into this cluster, or undefined. Definitions that the
+ * chart made before are Linkerd's: it keeps them when it goes.
+ *
+ * @throws RefusedError when the context is missing
+ */
+export async function gatewayApiProblem(cluster: string, settings: ExistingSettings): Promise<string | undefined> {
+  const { ApiextensionsV1Api, KubeConfig } = await import("@kubernetes/client-node");
+  const config = new KubeConfig();
+  config.loadFromString(readContext(cluster, settings).text);
+  const api = config.makeApiClient(ApiextensionsV1Api);
+  const others: string[] = [];
+  for (const name of gatewayKinds) {
+    try {
+      const { metadata } = await api.readCustomResourceDefinition({ name });
+      if (metadata?.labels?.["linkerd.io/control-plane-ns"] === undefined) others.push(name);
+    } catch (error) {
+      const status = (error as { code?: unknown }).code;
+      if (status === 404) continue;
+      const reason = typeof status === "number" ? `it answers ${status}` : (error as Error).message;
+      const next = `Next: kubectl --context ${settings.context} get customresourcedefinitions`;
+      return `existing.${cluster}.context is ${JSON.stringify(settings.context)}; its definitions cannot be read: ${reason}. ${next}`;
+    }
+  }
+  if (others.length === 0) return undefined;
+  return (
+    `installGatewayApi is true, but cluster ${cluster} (${settings.context}) has the Gateway API already, from someone ` +
+    `other than Linkerd: ${others.join(", ")}. Next: pulumi config set installGatewayApi false`
+  );
+}
+
 /** What is used here of a kubeconfig. */
 interface KubeConfigFile {
   contexts?: { name: string; context: { cluster: string; user: string; namespace?: string } }[];

@@ -6,6 +6,7 @@ import { delimiter, join } from "node:path";
 import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
+import { loadBalancerStage } from "../../components/clusters/lifecycle/kwok";
 
 const exec = promisify(execFile);
 
@@ -47,7 +48,7 @@ export async function createKwok(name: string): Promise<KwokCluster> {
     kwokControllerPort: kwok,
   };
   const document = { apiVersion: "config.kwok.x-k8s.io/v1alpha1", kind: "KwokctlConfiguration", options };
-  await writeFile(config, stringify(document));
+  await writeFile(config, [document, loadBalancerStage].map((one) => stringify(one)).join("---\n"));
   const flags = Object.entries(binaries).flatMap(([flag, binary]) => {
     const file = onPath(binary);
     return file === undefined ? [] : [flag, file];

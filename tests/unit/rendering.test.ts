@@ -92,6 +92,24 @@ test("children of a chart in a cluster of yours are shaped as well", () => {
   const definition = { kind: "CustomResourceDefinition", metadata };
   const kind = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition";
   assert.deepEqual(shaped(kind, { ...definition, spec: { description: "Long." } }), { ...definition, spec: {} });
+  const keptBy = new k8s.Provider("kept", {});
+  const providerOf = (annotations: Record<string, string>) => {
+    const props = { metadata: { name: "one", annotations }, spec: {} };
+    const args = { type: kind, props, opts: {} } as unknown as pulumi.ResourceTransformArgs;
+    return (shapeChild(args, keptBy)?.opts as pulumi.CustomResourceOptions).provider;
+  };
+  assert.equal(providerOf({ "helm.sh/resource-policy": "keep" }), keptBy);
+  assert.equal(providerOf({}), undefined);
+  const pods = (containers: object[]) => ({
+    kind: "Deployment",
+    metadata,
+    spec: { replicas: 1, template: { metadata, spec: { containers } } },
+  });
+  const lifecycle = { preStop: { sleep: { seconds: 10 } } };
+  assert.deepEqual(
+    shaped("kubernetes:apps/v1:Deployment", pods([{ name: "a" }, { name: "b", lifecycle: {} }])),
+    pods([{ name: "a", lifecycle }, { name: "b", lifecycle: {} }]), // prettier-ignore
+  );
   const webhooks = (failurePolicy: string) => [{ name: "one", failurePolicy }];
   const validators = (name: string, policy: string) => ({
     kind: "ValidatingWebhookConfiguration",

@@ -101,10 +101,25 @@ function beingCleared(name: string): string {
   return path.join(clusterDirectory(name), "being-cleared");
 }
 
+/** Gives a LoadBalancer Service its address. Nothing else does on kwok, and Pulumi rightly waits for one. */
+export const loadBalancerStage = {
+  apiVersion: "kwok.x-k8s.io/v1alpha1",
+  kind: "Stage",
+  metadata: { name: "service-load-balancer" },
+  spec: {
+    resourceRef: { apiGroup: "v1", kind: "Service" },
+    selector: {
+      matchExpressions: [
+        { key: ".spec.type", operator: "In", values: ["LoadBalancer"] },
+        { key: ".status.loadBalancer.ingress", operator: "DoesNotExist" },
+      ],
+    },
+    next: { statusTemplate: `loadBalancer:\n  ingress:\n  - ip: ${kwokLoadBalancer}\n` },
+  },
+};
+
 /**
  * Every port is given: kwokctl picks free ones otherwise, and two at once pick the same. etcd's peer port has no flag.
- *
- * Nothing gives a LoadBalancer Service its address on kwok, and Pulumi rightly waits for one: the Stage does.
  */
 function configuration(spec: LocalSpec): string {
   const [apiServer, etcd, etcdPeer, controllerManager, scheduler, kwok] = spec.ports;
@@ -121,22 +136,7 @@ function configuration(spec: LocalSpec): string {
     kind: "KwokctlConfiguration",
     options: { runtime: "binary", kubeVersion: kubernetesVersion, ...ports },
   };
-  const loadBalancer = {
-    apiVersion: "kwok.x-k8s.io/v1alpha1",
-    kind: "Stage",
-    metadata: { name: "service-load-balancer" },
-    spec: {
-      resourceRef: { apiGroup: "v1", kind: "Service" },
-      selector: {
-        matchExpressions: [
-          { key: ".spec.type", operator: "In", values: ["LoadBalancer"] },
-          { key: ".status.loadBalancer.ingress", operator: "DoesNotExist" },
-        ],
-      },
-      next: { statusTemplate: `loadBalancer:\n  ingress:\n  - ip: ${kwokLoadBalancer}\n` },
-    },
-  };
-  return [kwokctl, loadBalancer].map((document) => stringify(document)).join("---\n");
+  return [kwokctl, loadBalancerStage].map((document) => stringify(document)).join("---\n");
 }
 
 /** Binaries on PATH, which kwokctl would download otherwise. */
