@@ -1,3 +1,5 @@
+import { escapeXml } from "../lib/xml";
+
 /** One line of points, drawn in a panel of its own. */
 export interface Series {
   /** Example: `up, seconds` */
@@ -20,7 +22,7 @@ export function plot(title: string, xTitle: string, series: Series[]): string {
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">`,
     "<style>text{font:11px sans-serif;fill:#222}</style>",
     '<rect width="100%" height="100%" fill="white"/>',
-    `<text x="10" y="20" font-size="14">${escape(title)}</text>`,
+    `<text x="10" y="20" font-size="14">${escapeXml(title)}</text>`,
     ...series.map((one, i) => `<g transform="translate(${i * panel.width} 30)">${draw(one, xTitle)}</g>`),
     "</svg>",
     "",
@@ -38,14 +40,14 @@ function draw({ title, points }: Series, xTitle: string): string {
   const at = (point: { x: number; y: number }) => `${x(point.x).toFixed(1)},${y(point.y).toFixed(1)}`;
   const bottom = y(0);
   return [
-    `<text x="${panel.left}" y="20" font-weight="bold">${escape(title)}</text>`,
+    `<text x="${panel.left}" y="20" font-weight="bold">${escapeXml(title)}</text>`,
     ...[0, top / 2, top].map(
       (mark) =>
         `<line x1="${panel.left}" x2="${panel.width - panel.right}" y1="${y(mark)}" y2="${y(mark)}" stroke="#ddd"/>` +
         `<text x="${panel.left - 5}" y="${y(mark) + 4}" text-anchor="end">${Number(mark.toFixed(2))}</text>`,
     ),
     ...points.map((point) => `<text x="${x(point.x)}" y="${bottom + 15}" text-anchor="middle">${point.x}</text>`),
-    `<text x="${(panel.left + panel.width) / 2}" y="${bottom + 29}" text-anchor="middle">${escape(xTitle)}</text>`,
+    `<text x="${(panel.left + panel.width) / 2}" y="${bottom + 29}" text-anchor="middle">${escapeXml(xTitle)}</text>`,
     `<polyline points="${at(first)} ${at({ x: last.x, y: proportional(last.x) })}" fill="none" stroke="#888" stroke-dasharray="4"/>`,
     `<polyline points="${points.map(at).join(" ")}" fill="none" stroke="#1f6fb2" stroke-width="2"/>`,
     ...points.map((point) => {
@@ -62,8 +64,4 @@ export function niceAbove(value: number): number {
   const least = ([1, 2, 3, 4, 5, 6, 8].find((digit) => digit * power >= value) ?? 10) * power;
   // 3 * 0.1 is not 0.3.
   return Number(least.toPrecision(1));
-}
-
-function escape(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

@@ -1,3 +1,4 @@
+import { escapeXml } from "../lib/xml";
 import { endOf, type PathStep } from "./criticalPath";
 import type { Step, Update } from "./events";
 import type { Place } from "./names";
@@ -71,7 +72,7 @@ function bar(step: Step, { x, y, total, critical, place }: BarContext): string {
   const told = `${step.op} ${((end - step.start) / 1000).toFixed(2)} s`;
   const state = open ? ", not ended" : step.failed ? ", failed" : "";
   return [
-    `<g><title>${escape(`${place.label} (${place.stage}): ${told}${state}, from ${(step.start / 1000).toFixed(2)} s`)}</title>`,
+    `<g><title>${escapeXml(`${place.label} (${place.stage}): ${told}${state}, from ${(step.start / 1000).toFixed(2)} s`)}</title>`,
     text(labelWidth - 6, y + 9, clip(`${place.label}`), `text-anchor="end"${critical ? ' font-weight="bold"' : ""}`),
     `<rect x="${x(step.start).toFixed(1)}" y="${y + 1}" width="${length.toFixed(1)}" height="${row - 3}" fill="${fill}"` +
       `${open ? ' fill-opacity="0.4" stroke-dasharray="3" stroke="#222"' : step.failed ? ' stroke="#000" stroke-width="1.5"' : ""}/>`,
@@ -95,13 +96,9 @@ function axis(total: number, x: (time: number) => number, height: number): strin
 }
 
 function text(x: number, y: number, content: string, attributes = ""): string {
-  return `<text x="${x}" y="${y}" ${attributes}>${escape(content)}</text>`;
+  return `<text x="${x}" y="${y}" ${attributes}>${escapeXml(content)}</text>`;
 }
 
 function clip(label: string): string {
   return label.length > 78 ? `${label.slice(0, 77)}…` : label;
-}
-
-function escape(content: string): string {
-  return content.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

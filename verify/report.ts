@@ -1,3 +1,4 @@
+import { escapeXml } from "../lib/xml";
 import { groups, type Answer, type Result } from "./check";
 
 const marks: Record<Answer, string> = { yes: "yes", no: "NO ", "not applicable": "n/a" };
@@ -46,25 +47,18 @@ export function junit(stack: string, results: readonly Result[]): string {
     .map(({ group, cases }) => {
       const bad = cases.filter(({ answer }) => answer === "no").length;
       const skipped = cases.filter(({ answer }) => answer === "not applicable").length;
-      const head = `  <testsuite name="${escape(`${stack} ${group}`)}" tests="${cases.length}" failures="${bad}" skipped="${skipped}">`;
+      const head = `  <testsuite name="${escapeXml(`${stack} ${group}`)}" tests="${cases.length}" failures="${bad}" skipped="${skipped}">`;
       return [head, ...cases.map(testcase), "  </testsuite>"].join("\n");
     });
   return ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>", ...suites, "</testsuites>", ""].join("\n");
 }
 
 function testcase({ id, on, title, why, objects, next, answer, seconds }: Result): string {
-  const open = `    <testcase classname="${escape(id)}" name="${escape(`${title} (${on})`)}" time="${seconds.toFixed(3)}">`;
-  const detail = escape(
+  const open = `    <testcase classname="${escapeXml(id)}" name="${escapeXml(`${title} (${on})`)}" time="${seconds.toFixed(3)}">`;
+  const detail = escapeXml(
     [why, ...objects.map((object) => `looked at: ${object}`), ...(next ? [`next: ${next}`] : [])].join("\n"),
   );
-  if (answer === "no") return `${open}<failure message="${escape(why)}">${detail}</failure></testcase>`;
-  if (answer === "not applicable") return `${open}<skipped message="${escape(why)}"/></testcase>`;
+  if (answer === "no") return `${open}<failure message="${escapeXml(why)}">${detail}</failure></testcase>`;
+  if (answer === "not applicable") return `${open}<skipped message="${escapeXml(why)}"/></testcase>`;
   return `${open}</testcase>`;
-}
-
-function escape(text: string): string {
-  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;" };
-  // Control characters are no XML at all.
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u0008\u000b-\u001f]/g, "").replace(/[&<>"\n]/g, (char) => entities[char] ?? char);
 }
