@@ -125,7 +125,7 @@ export function makePlan(stack: string, settings: Settings): Plan {
   return {
     stack,
     runtime: settings.runtime,
-    network: stack === "dev" ? "multicluster-example" : `${stack}-multicluster-example`,
+    network: networkOf(stack),
     clusters,
     links,
     trust: planTrust(settings),
@@ -141,9 +141,14 @@ export function makePlan(stack: string, settings: Settings): Plan {
  * Carries the stack, but for stack dev, so that no two stacks meet. A cluster's name with a dash in it takes two before
  * it: stack `a` with cluster `b-c` is not stack `a-b` with cluster `c`.
  */
-function nameOutside(stack: string, cluster: string): string {
+export function nameOutside(stack: string, cluster: string): string {
   if (cluster.includes("-")) return `${stack}--${cluster}`;
   return stack === "dev" ? cluster : `${stack}-${cluster}`;
+}
+
+/** The Docker network of a stack's k3d clusters. */
+export function networkOf(stack: string): string {
+  return stack === "dev" ? "multicluster-example" : `${stack}-multicluster-example`;
 }
 
 function planTrust({ orgDomain, trustAnchors, issuerGeneration }: Settings): TrustPlan {
