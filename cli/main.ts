@@ -39,6 +39,10 @@ const commands: Record<string, Command> = {
     summary: "what a user waits for, measured: npm run bench [-- options]",
     load: () => import("../bench/main.js"),
   },
+  acceptance: {
+    summary: "the whole life cycle on real clusters: npm run acceptance [-- stack] [options]",
+    load: () => import("../acceptance/main.js"),
+  },
   test: { summary: "check everything: npm test [-- lint|unit|engine|k3d ...]", load: () => import("./test.js") },
   env: { summary: 'type pulumi by hand: eval "$(npm run -s env [-- stack])"', load: () => import("./env.js") },
 };
@@ -48,7 +52,7 @@ export async function main([name, ...args]: string[]): Promise<number> {
   const command = commands[name ?? ""];
   if (!command) {
     say(`command is ${name ?? "missing"}; allowed:`);
-    for (const [known, { summary }] of Object.entries(commands)) say(`  ${known.padEnd(9)} ${summary}`);
+    for (const [known, { summary }] of Object.entries(commands)) say(`  ${known.padEnd(10)} ${summary}`);
     return 2;
   }
   try {

@@ -1,0 +1,163 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Interrupted } from "../verify/watch";
+import type { Clients, Reply } from "./client";
+import type { Context } from "./context";
+import { targetsWithPods, type Mesh, type Target } from "./mesh";
+import { whoAnswered } from "./requests";
+import { StepFailed, type Figures } from "./runner";
+
+interface Asked extends Reply {
+  target: Target;
+  /** Stands in the request, so that a log of the pod shows it. */
+  mark: string;
+}
+
+/** Asks every target once, side by side, from the client of its source. */
+async function askAll(mesh: Mesh, clients: Clients, targets: readonly Target[]): Promise<Asked[]> {
+  return Promise.all(
+    targets.map(async (target): Promise<Asked> => {
+      const mark = randomBytes(6).toString("hex");
+      const source = mesh.clusters[target.link.source];
+      if (!source) throw new Error(`a link names cluster ${target.link.source}, which the stack lacks`);
+      const client = await clients.of(source);
+      return { target, mark, ...(await client.ask(`http://${target.host}/?acceptance=${mark}`)) };
+    }),
+  );
+}
+
+const faultsOf = (asked: readonly Asked[]): string[] =>
+  asked.flatMap(({ target, fault }) => (fault === undefined ? [] : [`${target.host}: ${fault}`]));
+
+/**
+ * Asks every target again and again until all answer in one round.
+ *
+ * @returns the round in which they did
+ * @throws StepFailed naming those that do not answer in time
+ */
+async function untilAllAnswer(
+  { clients, signal }: Context,
+  mesh: Mesh,
+  targets: readonly Target[],
+  seconds: number,
+): Promise<Asked[]> {
+  for (const end = Date.now() + seconds * 1000; ;) {
+    const asked = await askAll(mesh, clients, targets);
+    const faults = faultsOf(asked);
+    if (faults.length === 0) return asked;
+    if (Date.now() > end) throw new StepFailed(`no answer within ${seconds} s:\n${faults.join("\n")}`);
+    await pause(signal);
+  }
+}
+
+async function pause(signal: AbortSignal): Promise<void> {
+  await sleep(1000, undefined, { signal }).catch(() => {
+    throw new Interrupted();
+  });
+}
+
+/**
+ * Asks for every pod of every exported StatefulSet by its name, for the headless names, and for every other mirror.
+ *
+ * @param only a choice of them
+ * @throws StepFailed when a name does not answer within half a minute, or when another pod answers
+ */
+export async function askEveryName(
+  context: Context,
+  figures: Figures,
+  only: (target: Target) => boolean = () => true,
+): Promise<void> {
+  const mesh = await context.mesh();
+  const targets = (await targetsWithPods(mesh)).filter(only);
+  for (const { link } of targets) {
+    const source = mesh.clusters[link.source];
+    if (source) await context.clients.of(source);
+  }
+  const began = Date.now();
+  figures.names = targets.length;
+  const asked = await untilAllAnswer(context, mesh, targets, 30);
+  figures["all answered after, s"] = secondsSince(began);
+  const answers = await Promise.all(asked.map((one) => answererOf(mesh, one)));
+  const byName = answers.filter(({ target }) => target.kind === "pod");
+  const proven = byName.filter(({ pod }) => pod !== undefined);
+  figures["pods that a log or the page proves to have answered"] = `${proven.length} of ${byName.length}`;
+  const wrong = answers.filter(({ target, pod }) => pod !== undefined && !target.pods.includes(pod));
+  if (wrong.length === 0) return;
+  throw new StepFailed(wrong.map(({ target, pod }) => `${target.host} was answered by pod ${pod}`).join("\n"));
+}
+
+/** Which pod answered, where a log or the page tells. All pods of the set are looked at, so that a wrong one is found. */
+async function answererOf(mesh: Mesh, { target, mark, body }: Asked): Promise<{ target: Target; pod?: string }> {
+  const { link, namespace, set } = target;
+  const cluster = mesh.clusters[link.target];
+  if (!cluster || set === undefined) return { target };
+  const { items } = await cluster.core.listNamespacedPod({ namespace });
+  const pods = items.filter(({ metadata }) => metadata?.ownerReferences?.some(({ name }) => name === set));
+  const logs = pods.map(async ({ metadata, spec }) => {
+    const name = metadata?.name ?? "";
+    const container = spec?.containers.find((one) => one.name !== "linkerd-proxy")?.name;
+    const request = { namespace, name, container, sinceSeconds: 120 };
+    // A log that cannot be read proves nothing.
+    return [name, String(await cluster.core.readNamespacedPodLog(request).catch(() => ""))] as const;
+  });
+  return { target, pod: whoAnswered(mark, body, Object.fromEntries(await Promise.all(logs))) };
+}
+
+export const secondsSince = (began: number): number => Number(((Date.now() - began) / 1000).toFixed(1));
+
+/** No name may fail for this long before all counts as well. Headless names have been seen to die half a minute late. */
+const steadySeconds = 30;
+
+/** Asks for every name each second, beside whatever else goes on, and notes the last failure. */
+export class Prober {
+  private readonly began = Date.now();
+  private lastFailure = this.began;
+  private faults: string[] = [];
+  private stopped = false;
+  private readonly loop: Promise<void>;
+
+  private constructor(
+    private readonly context: Context,
+    private readonly mesh: Mesh,
+    private readonly targets: readonly Target[],
+  ) {
+    this.loop = this.run();
+  }
+
+  /** @param targets as they were while all was well: a cluster that is down cannot be asked for them */
+  static start(context: Context, mesh: Mesh, targets: readonly Target[]): Prober {
+    return new Prober(context, mesh, targets);
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopped) {
+      try {
+        this.faults = faultsOf(await askAll(this.mesh, this.context.clients, this.targets));
+      } catch (error) {
+        this.faults = [String(error)];
+      }
+      if (this.faults.length > 0) this.lastFailure = Date.now();
+      await sleep(1000);
+    }
+  }
+
+  /**
+   * Waits until no name has failed for half a minute.
+   *
+   * @returns seconds from the start to the last failure
+   * @throws StepFailed naming what fails at the end of the time
+   */
+  async untilSteady(seconds: number): Promise<number> {
+    const end = Date.now() + seconds * 1000;
+    while (Date.now() - this.lastFailure < steadySeconds * 1000) {
+      if (Date.now() > end) throw new StepFailed(`still failing after ${seconds} s:\n${this.faults.join("\n")}`);
+      await pause(this.context.signal);
+    }
+    return Number(((this.lastFailure - this.began) / 1000).toFixed(1));
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await this.loop;
+  }
+}

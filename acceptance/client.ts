@@ -1,0 +1,204 @@
+import { randomBytes } from "node:crypto";
+import { Writable } from "node:stream";
+import { client as kubernetes, found, reason, statusOf, type Cluster, type Pod } from "../verify/api";
+import { isReady } from "../verify/sandbox";
+import { Deadline, Interrupted } from "../verify/watch";
+import { failureOf, parseReply } from "./requests";
+
+/** Of the acceptance's own pods. It goes with its cluster, or at the end of a run that keeps the clusters. */
+const namespace = "mesh-acceptance";
+
+/** Used where no pod of the stack runs a curl image. */
+const curlImage = "curlimages/curl:8.17.0";
+
+/** An injector that restarts answers again within this time, and an image is pulled. */
+const startSeconds = 180;
+
+/** A request takes five seconds at most; after this much its connection is taken for dead. */
+const requestSeconds = 15;
+
+/** As far as it is used. The client library's own type is one of `ws`, which is not a dependency of ours. */
+interface Socket {
+  on(event: "close", listener: () => void): unknown;
+  close(): void;
+}
+
+/** How a command ended, as the API server says it. */
+interface Status {
+  status?: string;
+  details?: { causes?: { reason?: string; message?: string }[] };
+}
+
+/** A command that runs in a pod. */
+export interface Running {
+  /** The exit code; 255 where the connection ended without one. Never rejects. */
+  ended: Promise<number>;
+  close(): void;
+}
+
+/** The answer to one request. */
+export interface Reply {
+  /** Why this is no answer, or undefined when it is one. */
+  fault?: string;
+  body: string;
+}
+
+/** A meshed pod of the acceptance's own, from which it sends requests. Nobody restarts it. */
+export class Client {
+  private constructor(
+    readonly source: Cluster,
+    readonly pod: string,
+  ) {}
+
+  /**
+   * Starts a pod and returns once it is ready, with its proxy.
+   *
+   * @throws Error when none is ready in time
+   */
+  static async start(source: Cluster, image: string, signal: AbortSignal): Promise<Client> {
+    const deadline = new Deadline(startSeconds, signal);
+    for (;;) {
+      let why: string;
+      const client = new Client(source, `client-${randomBytes(3).toString("hex")}`);
+      try {
+        await ensureNamespace(source);
+        // While the injector restarts, this call fails, or the pod has no proxy, as the webhooks' failure policy says.
+        const pod = await source.core.createNamespacedPod({ namespace, body: podOf(client.pod, image) });
+        if (hasProxy(pod)) {
+          await client.ready(deadline);
+          return client;
+        }
+        why = `the injector gave pod ${client.pod} no proxy`;
+      } catch (error) {
+        if (error instanceof Interrupted) throw error;
+        why = reason(error);
+      }
+      await client.remove().catch(() => {}); // it goes with the namespace at the latest
+      if (deadline.leftMs() === 0) throw new Error(`no meshed client starts in ${source.name}: ${why}`);
+      await deadline.pause();
+    }
+  }
+
+  private async ready(deadline: Deadline): Promise<void> {
+    while (!isReady(await this.source.core.readNamespacedPod({ namespace, name: this.pod }))) {
+      if (deadline.leftMs() === 0) throw new Error(`pod ${namespace}/${this.pod} is not ready`);
+      await deadline.pause();
+    }
+  }
+
+  async remove(): Promise<void> {
+    await found(this.source.core.deleteNamespacedPod({ namespace, name: this.pod, gracePeriodSeconds: 0 }));
+  }
+
+  /** Starts a command in the pod. */
+  run(command: string[], onText: (text: string) => void): Running {
+    let finish: (code: number) => void = () => {};
+    const ended = new Promise<number>((resolve) => (finish = resolve));
+    let close = () => finish(255);
+    void this.connect(command, onText, finish).then(
+      (socket) => {
+        socket.on("close", () => finish(255));
+        close = () => {
+          finish(255);
+          socket.close();
+        };
+      },
+      () => finish(255),
+    );
+    return { ended, close: () => close() };
+  }
+
+  private async connect(
+    command: string[],
+    onText: (text: string) => void,
+    finish: (code: number) => void,
+  ): Promise<Socket> {
+    const { Exec } = await kubernetes();
+    const sink = (take: (text: string) => void) =>
+      new Writable({
+        write(chunk: Buffer, _, done): void {
+          take(chunk.toString());
+          done();
+        },
+      });
+    const [out, err] = [sink(onText), sink(() => {})];
+    const onStatus = ({ status, details }: Status) => {
+      const cause = details?.causes?.find(({ reason }) => reason === "ExitCode")?.message;
+      finish(status === "Success" ? 0 : Number(cause ?? 1));
+    };
+    const exec = new Exec(this.source.kube);
+    return exec.exec(namespace, this.pod, "curl", command, out, err, null, false, onStatus) as Promise<Socket>;
+  }
+
+  /** Sends one request. Never rejects: whatever goes wrong is the reply's fault. */
+  async ask(url: string): Promise<Reply> {
+    let text = "";
+    const running = this.run(["curl", "-s", "-i", "--max-time", "5", url], (more) => (text += more));
+    const late = setTimeout(() => running.close(), requestSeconds * 1000);
+    const exit = await running.ended;
+    clearTimeout(late);
+    if (exit === 255) return { fault: `pod ${this.pod} in ${this.source.name} runs no command`, body: "" };
+    const { status, proxyError, body } = parseReply(text);
+    const kind = failureOf({ status, exit, proxyError });
+    return { ...(kind !== undefined && { fault: proxyError ? `${kind}: ${proxyError}` : kind }), body };
+  }
+}
+
+/** One client for each source cluster, started when it is first asked for. */
+export class Clients {
+  private readonly current = new Map<string, Client>();
+
+  constructor(private readonly signal: AbortSignal) {}
+
+  async of(source: Cluster): Promise<Client> {
+    const client = this.current.get(source.name) ?? (await this.start(source));
+    this.current.set(source.name, client);
+    return client;
+  }
+
+  async start(source: Cluster): Promise<Client> {
+    return Client.start(source, await curlImageOf(source), this.signal);
+  }
+
+  /** The client that is asked for from now on. The caller removes the one before it. */
+  use(client: Client): void {
+    this.current.set(client.source.name, client);
+  }
+
+  /** Removes all clients from clusters that stay. */
+  async close(): Promise<void> {
+    for (const { source } of this.current.values()) await found(source.core.deleteNamespace({ name: namespace }));
+    this.current.clear();
+  }
+
+  /** Drops all clients, whose clusters are about to go. */
+  forget(): void {
+    this.current.clear();
+  }
+}
+
+async function ensureNamespace({ core }: Cluster): Promise<void> {
+  const body = { metadata: { name: namespace, annotations: { "linkerd.io/inject": "enabled" } } };
+  await core.createNamespace({ body }).catch((error: unknown) => {
+    if (statusOf(error) !== 409) throw error;
+  });
+}
+
+function podOf(name: string, image: string): Pod {
+  const command = ["/bin/sleep", "86400"];
+  return {
+    metadata: { name },
+    spec: { terminationGracePeriodSeconds: 0, containers: [{ name: "curl", image, command }] },
+  };
+}
+
+function hasProxy({ spec }: Pod): boolean {
+  return [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].some(({ name }) => name === "linkerd-proxy");
+}
+
+/** An image that the cluster has already: it may be on a network with a registry of its own. */
+async function curlImageOf({ core }: Cluster): Promise<string> {
+  const { items } = await core.listPodForAllNamespaces();
+  const images = items.flatMap(({ spec }) => spec?.containers.map(({ image }) => image ?? "") ?? []);
+  return images.find((image) => /(^|\/)curl[:@]/.test(image)) ?? curlImage;
+}

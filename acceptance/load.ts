@@ -1,0 +1,195 @@
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { controlPlane, reason, type Cluster, type Deployment } from "../verify/api";
+import type { Client, Clients, Running } from "./client";
+import { loadTargets, type Mesh, type Target } from "./mesh";
+import { loadScript, parseLine, tally, type Request, type Tally } from "./requests";
+
+/** As components/linkerd.ts puts it on every pod that a rotation restarts. */
+const trustAnnotation = "linkerd-multicluster-mesh/trust";
+
+/** The loop ends by itself after this time, whatever becomes of the acceptance. */
+const longestSeconds = 3600;
+
+/** A request in flight takes three seconds at most. */
+const stopSeconds = 15;
+
+/** What came of a load. */
+export interface LoadResult {
+  /** By host, with the kind of name it is. */
+  requests: Record<string, { kind: Target["kind"] } & Tally>;
+  /** How often a client was replaced because the control plane had new certificates. */
+  clientsReplaced: number;
+  /** How often the connection to a client broke. The requests of that moment are not counted. */
+  clientsLost: number;
+  /** Lines that could not be read. */
+  unreadable: number;
+  /** Every line, as the clients wrote them. */
+  log: string;
+}
+
+/**
+ * Sends requests from every source until it is stopped: one of each StatefulSet's pods by name, all headless names, all
+ * clusterIP mirrors, each every half second.
+ *
+ * A client's proxy reads the trust roots once, when it starts. So each client is replaced whenever the control plane of its
+ * cluster runs with new certificates, as a user's own workloads are. The new client sends before the old one stops, and the
+ * old one finishes its requests before its pod goes. So no failed request is due to a client's end.
+ */
+export class Load {
+  private constructor(
+    private readonly targets: readonly Target[],
+    private readonly sources: readonly SourceLoad[],
+  ) {}
+
+  static async start(mesh: Mesh, clients: Clients, all: readonly Target[]): Promise<Load> {
+    const targets = loadTargets(all);
+    const names = [...new Set(targets.map(({ link }) => link.source))];
+    const sources = names.map(async (name) => {
+      const source = mesh.clusters[name];
+      if (!source) throw new Error(`a link names cluster ${name}, which the stack lacks`);
+      const hosts = targets.filter(({ link }) => link.source === name).map(({ host }) => host);
+      return new SourceLoad(source, clients, await clients.of(source), await trustOf(source), hosts);
+    });
+    return new Load(targets, await Promise.all(sources));
+  }
+
+  async stop(): Promise<LoadResult> {
+    await Promise.all(this.sources.map((source) => source.stop()));
+    const sum = (figure: (source: SourceLoad) => number) => this.sources.reduce((all, one) => all + figure(one), 0);
+    const lines = this.sources.flatMap((source) => source.lines);
+    const requests = lines.map(parseLine).filter((request): request is Request => request !== undefined);
+    const tallies = tally(requests);
+    const kinds = this.targets.map(({ host, kind }) => {
+      return [host, { kind, ...(tallies[host] ?? { sent: 0, answered: 0, failed: {}, longestSilence: 0 }) }] as const;
+    });
+    return {
+      requests: Object.fromEntries(kinds),
+      clientsReplaced: sum(({ replaced }) => replaced),
+      clientsLost: sum(({ lost }) => lost),
+      unreadable: lines.length - requests.length,
+      log: lines.map((line) => `${line}\n`).join(""),
+    };
+  }
+}
+
+/**
+ * Why a load is no good, or undefined. A pod's own name may fail while that pod restarts. Other pods stand behind the
+ * headless name and behind the mirror of a Deployment, so those may not fail.
+ */
+export function loadFault({ requests }: Pick<LoadResult, "requests">): string | undefined {
+  const faults = Object.entries(requests).flatMap(([host, { kind, sent, answered, failed }]) => {
+    if (answered === 0) return [`${host}: none of ${sent} requests was answered`];
+    if (kind === "pod" || answered === sent) return [];
+    const kinds = Object.entries(failed).map(([what, count]) => `${count} ${what}`);
+    return [`${host} (${kind}): ${sent - answered} of ${sent} requests failed: ${kinds.join(", ")}`];
+  });
+  return faults.length > 0 ? faults.join("\n") : undefined;
+}
+
+class SourceLoad {
+  readonly lines: string[] = [];
+  replaced = 0;
+  lost = 0;
+  private stopping = false;
+  private loop: Loop;
+  private readonly watching: Promise<void>;
+
+  constructor(
+    private readonly source: Cluster,
+    private readonly clients: Clients,
+    client: Client,
+    private trust: string | undefined,
+    private readonly hosts: readonly string[],
+  ) {
+    this.loop = new Loop(client, hosts, this.lines);
+    this.watching = this.watch();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.watching;
+    await this.loop.stop();
+  }
+
+  private async watch(): Promise<void> {
+    while (!this.stopping) {
+      await sleep(1000);
+      try {
+        await this.followTrust();
+      } catch (error) {
+        // The API server may be away for a moment. The next round tries again.
+        this.lines.push(`# ${this.source.name}: ${reason(error)}`);
+      }
+      if (this.loop.isLost && !this.stopping) {
+        this.lost += 1;
+        this.loop = new Loop(this.loop.client, this.hosts, this.lines);
+      }
+    }
+  }
+
+  private async followTrust(): Promise<void> {
+    const trust = await trustOf(this.source);
+    if (trust === undefined || trust === this.trust) return;
+    const next = await this.clients.start(this.source);
+    const before = this.loop;
+    this.loop = new Loop(next, this.hosts, this.lines);
+    this.clients.use(next);
+    this.trust = trust;
+    this.replaced += 1;
+    await before.stop();
+    await before.client.remove();
+  }
+}
+
+/** The shell loop in one client. */
+class Loop {
+  isLost = false;
+  private readonly stopFile = `/tmp/stop-${randomBytes(3).toString("hex")}`;
+  private readonly running: Running;
+  private stopping = false;
+  private rest = "";
+
+  constructor(
+    readonly client: Client,
+    hosts: readonly string[],
+    private readonly lines: string[],
+  ) {
+    const command = ["sh", "-c", loadScript, "sh", this.stopFile, String(longestSeconds), ...hosts];
+    this.running = client.run(command, (text) => this.take(text));
+    void this.running.ended.then(() => (this.isLost = !this.stopping));
+  }
+
+  private take(text: string): void {
+    const lines = (this.rest + text).split("\n");
+    this.rest = lines.pop() ?? "";
+    this.lines.push(...lines);
+  }
+
+  /** Has the loop finish the requests that are under way. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.client.run(["touch", this.stopFile], () => {}).ended;
+    const late = setTimeout(() => this.running.close(), stopSeconds * 1000);
+    await this.running.ended;
+    clearTimeout(late);
+  }
+}
+
+/** The certificates that the whole control plane runs with, or undefined while it restarts. */
+async function trustOf({ apps }: Cluster): Promise<string | undefined> {
+  const { items } = await apps.listNamespacedDeployment({ namespace: controlPlane });
+  const trusts = new Set(items.map(({ spec }) => spec?.template.metadata?.annotations?.[trustAnnotation]));
+  return items.every(isRolledOut) && trusts.size === 1 ? [...trusts][0] : undefined;
+}
+
+/** As `kubectl rollout status` has it. */
+export function isRolledOut({ metadata, spec, status }: Deployment): boolean {
+  const wanted = spec?.replicas ?? 1;
+  return (
+    (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0) &&
+    (status?.updatedReplicas ?? 0) === wanted &&
+    (status?.replicas ?? 0) === wanted &&
+    (status?.availableReplicas ?? 0) === wanted
+  );
+}

@@ -1,0 +1,34 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parse } from "yaml";
+import { root } from "../cli/paths";
+import { capture, type Environment } from "../cli/run";
+import { readSettings } from "../cli/stackFile";
+
+/** Versions of everything that the run stands on. "unknown" where a program does not say. */
+export async function versionsOf(
+  stack: string,
+  env: Environment,
+  linkerd: string | undefined,
+): Promise<Record<string, string>> {
+  const ask = async (program: string, ...args: string[]): Promise<string> => {
+    const { code, stdout } = await capture(program, args, { env });
+    return (code === 0 && /\d+\.\d+\.\d+\S*/.exec(stdout)?.[0]) || "unknown";
+  };
+  const [pulumi, k3d, docker, cli] = await Promise.all([
+    ask("pulumi", "version"),
+    ask("k3d", "version"),
+    ask("docker", "version", "--format", "{{.Server.Version}}"),
+    linkerd === undefined ? "none" : ask(linkerd, "version", "--client", "--short"),
+  ]);
+  return { node: process.versions.node, pulumi, k3d, docker, "linkerd chart": chartVersion(stack), "linkerd CLI": cli };
+}
+
+/** As the settings have it: of the charts in a directory, else the version that is asked of the repository. */
+export function chartVersion(stack: string): string {
+  const { get } = readSettings(stack);
+  const directory = (get("chartDirectory") as string | undefined) ?? process.env.MESH_CHART_DIRECTORY;
+  if (directory === undefined) return String(get("linkerdVersion"));
+  const file = path.resolve(root, directory, "linkerd-control-plane", "Chart.yaml");
+  return (parse(fs.readFileSync(file, "utf8")) as { version: string }).version;
+}
