@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Writable } from "node:stream";
 import { client as kubernetes, found, reason, statusOf, type Cluster, type Pod } from "../verify/api";
-import { isReady } from "../verify/sandbox";
+import { isReady, runLabel } from "../verify/sandbox";
 import { Deadline, Interrupted } from "../verify/watch";
 import { failureOf, parseReply } from "./requests";
 
@@ -178,7 +178,9 @@ export class Clients {
 }
 
 async function ensureNamespace({ core }: Cluster): Promise<void> {
-  const body = { metadata: { name: namespace, annotations: { "linkerd.io/inject": "enabled" } } };
+  // The label tells verify, heal and rotate that these pods are seen to here.
+  const labels = { [runLabel]: "acceptance" };
+  const body = { metadata: { name: namespace, labels, annotations: { "linkerd.io/inject": "enabled" } } };
   await core.createNamespace({ body }).catch((error: unknown) => {
     if (statusOf(error) !== 409) throw error;
   });

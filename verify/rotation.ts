@@ -24,25 +24,30 @@ function isMeshed({ metadata, spec, status }: Pod): boolean {
  * A proxy reads the trust anchors and asks for its certificate when it starts. One that is older than the identity
  * controller may hold those of before.
  */
-async function outdated({ core }: Cluster): Promise<Pod[]> {
-  const [{ items: pods }, { items: identities }, { items: runs }] = await Promise.all([
-    core.listPodForAllNamespaces(),
-    core.listNamespacedPod({
-      namespace: controlPlane,
-      labelSelector: "linkerd.io/control-plane-component=identity",
-    }),
-    core.listNamespace({ labelSelector: runLabel }),
+async function outdated(cluster: Cluster): Promise<Pod[]> {
+  const labelSelector = "linkerd.io/control-plane-component=identity";
+  const [pods, { items: identities }] = await Promise.all([
+    meshedPods(cluster),
+    cluster.core.listNamespacedPod({ namespace: controlPlane, labelSelector }),
   ]);
   const born = ({ metadata }: Pod): number => metadata?.creationTimestamp?.getTime() ?? 0;
   const newest = Math.max(...identities.map(born));
-  const passing = new Set([controlPlane, ...runs.map(({ metadata }) => metadata?.name ?? "")]);
-  return pods.filter((pod) => isMeshed(pod) && !passing.has(pod.metadata?.namespace ?? "") && born(pod) < newest);
+  return pods.filter((pod) => born(pod) < newest);
+}
+
+/** All meshed pods but the control plane's, and those of runs of verify and acceptance, which see to their own. */
+async function meshedPods({ core }: Cluster): Promise<Pod[]> {
+  const [{ items: pods }, { items: runs }] = await Promise.all([
+    core.listPodForAllNamespaces(),
+    core.listNamespace({ labelSelector: runLabel }),
+  ]);
+  const others = new Set([controlPlane, ...runs.map(({ metadata }) => metadata?.name ?? "")]);
+  return pods.filter((pod) => isMeshed(pod) && !others.has(pod.metadata?.namespace ?? ""));
 }
 
 /** Meshed pods that nobody makes anew: bare ones, and those of Jobs, which count a lost pod as failed. */
-async function irreplaceable({ core }: Cluster): Promise<Pod[]> {
-  const { items } = await core.listPodForAllNamespaces();
-  return items.filter((pod) => isMeshed(pod) && ["Job", undefined].includes(controllerOf(pod)?.kind));
+async function irreplaceable(cluster: Cluster): Promise<Pod[]> {
+  return (await meshedPods(cluster)).filter((pod) => ["Job", undefined].includes(controllerOf(pod)?.kind));
 }
 
 const called = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`;
