@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import type * as k8s from "@kubernetes/client-node" with { "resolution-mode": "import" };
 import { UsageError, type Stack } from "./stack";
 
@@ -9,17 +10,24 @@ export type Deployment = k8s.V1Deployment;
 export type KubernetesObject = k8s.KubernetesObject;
 export type KubeConfig = k8s.KubeConfig;
 
-/** multicluster.linkerd.io/v1alpha3, as far as it is looked at. All scalars are strings there. */
+export type LabelSelector = k8s.V1LabelSelector;
+export type Secret = k8s.V1Secret;
+
+/** multicluster.linkerd.io/v1alpha3, as far as it is looked at. All scalars are strings there, and all are optional. */
 export interface Link {
   metadata: { name: string; namespace: string };
   spec: {
-    targetClusterName: string;
-    targetClusterDomain: string;
-    clusterCredentialsSecret: string;
-    gatewayAddress: string;
-    gatewayPort: string;
-    gatewayIdentity: string;
-    selector?: k8s.V1LabelSelector;
+    targetClusterName?: string;
+    targetClusterDomain?: string;
+    targetClusterLinkerdNamespace?: string;
+    clusterCredentialsSecret?: string;
+    gatewayAddress?: string;
+    gatewayPort?: string;
+    gatewayIdentity?: string;
+    probeSpec?: { path?: string; port?: string; period?: string; timeout?: string; failureThreshold?: string };
+    selector?: LabelSelector;
+    remoteDiscoverySelector?: LabelSelector;
+    federatedServiceSelector?: LabelSelector;
   };
 }
 
@@ -102,29 +110,48 @@ export async function found<T>(request: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** HTTP status of a refused request. */
+/**
+ * HTTP status of a refused request. The client's exceptions have it in `code`, beside the headers; its watches have it in
+ * `statusCode`. A `code` alone is something else: a program that failed has its exit code there.
+ */
 export function statusOf(error: unknown): number | undefined {
-  const code =
-    (error as { code?: unknown; statusCode?: unknown }).code ?? (error as { statusCode?: unknown }).statusCode;
-  return typeof code === "number" ? code : undefined;
+  const { code, headers, statusCode } = (error ?? {}) as { code?: unknown; headers?: unknown; statusCode?: unknown };
+  const status = headers === undefined ? statusCode : code;
+  return typeof status === "number" ? status : undefined;
 }
 
 /** One line for a person. The client's own messages carry whole responses, headers and all. */
 export function reason(error: unknown): string {
   const status = statusOf(error);
-  const body = (error as { body?: unknown }).body;
   if (status !== undefined) {
-    let message: unknown;
-    try {
-      message = (JSON.parse(String(body)) as { message?: unknown }).message;
-    } catch {
-      message = undefined; // not a Kubernetes Status: the code alone says it
-    }
-    return typeof message === "string" ? `${status}: ${message}` : `the API server answered ${status}`;
+    const said = saidBy((error as { body?: unknown }).body);
+    return said ? `${status}: ${said}` : `the API server answered ${status} ${STATUS_CODES[status] ?? ""}`.trim();
   }
-  const cause = (error as { cause?: unknown }).cause;
-  const text = error instanceof Error ? error.message : String(error);
-  return (cause instanceof Error ? `${text}: ${cause.message}` : text).split("\n")[0] ?? "";
+  const { message, stderr, code, name, cause, errors } = (error ?? {}) as Partial<Record<string, unknown>>;
+  // Node's error about a host with several addresses has no message of its own, but one error per address.
+  const parts = Array.isArray(errors) ? [...new Set(errors.map(reason))].join("; ") : "";
+  const own = firstLine(message) || parts || firstLine(code) || firstLine(name) || String(error);
+  // The message about a failed program starts with its command line. Its last words say why it failed.
+  const lastWords = typeof stderr === "string" ? stderr.trim().split("\n").at(-1) : undefined;
+  const all = [own, lastWords, cause === undefined ? undefined : reason(cause)];
+  return all.filter((text) => text).join(": ");
+}
+
+function firstLine(text: unknown): string | undefined {
+  return typeof text === "string" ? text.trim().split("\n")[0] : undefined;
+}
+
+/** The message of a Kubernetes Status, else the first line of the answer, if there is any. */
+function saidBy(body: unknown): string | undefined {
+  let status = body;
+  if (typeof body === "string") {
+    try {
+      status = JSON.parse(body);
+    } catch {
+      return firstLine(body); // a proxy's words, or the API server's own
+    }
+  }
+  return firstLine((status as { message?: unknown } | null | undefined)?.message);
 }
 
 /** `east service linkerd/web`: how an object is named in reports. */

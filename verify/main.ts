@@ -98,9 +98,10 @@ async function command(args: string[], body: (run: Run) => Promise<number>): Pro
     const rooms = new Rooms(Object.values(clusters));
     return await body({ options, stack, clusters, rooms, signal: stop.signal });
   } catch (error) {
-    if (error instanceof Interrupted || stop.signal.aborted) return exit;
+    if (error instanceof Interrupted) return exit;
+    // A clean-up that failed is told, whatever made it start.
     console.error(error instanceof UsageError ? error.message : reason(error));
-    return 2;
+    return stop.signal.aborted ? exit : 2;
   } finally {
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }

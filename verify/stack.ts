@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
+import { reason } from "./api";
 
 /** A directed link: it lives in the source, mirrors the target's services, and is named after the target. */
 export interface LinkName {
@@ -42,9 +43,8 @@ async function ask(name: string): Promise<string> {
   try {
     return (await promisify(execFile)("pulumi", args, { maxBuffer: 64 << 20 })).stdout;
   } catch (error) {
-    // Only stderr: stdout may hold half of the secrets.
-    const said =
-      (error as { stderr?: string }).stderr?.trim() || (error as NodeJS.ErrnoException).code || "no reason given";
+    // Never stdout, which may hold half of the secrets. The message names the command line and what went wrong with it.
+    const said = (error as { stderr?: string }).stderr?.trim() || reason(error);
     throw new UsageError(`--stack ${name}: its outputs cannot be read: ${said}\nNext: npm start -- ${name}`);
   }
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Informer, KubernetesListObject, ObjectCache } from "@kubernetes/client-node" with {
   "resolution-mode": "import",
 };
-import { client, type Cluster, type KubernetesObject } from "./api";
+import { client, reason, type Cluster, type KubernetesObject } from "./api";
 
 /** The run was ended by a signal; whoever waits lets go and cleans up. */
 export class Interrupted extends Error {
@@ -14,17 +14,26 @@ export class Interrupted extends Error {
 /** A broken watch is opened again after this long: not a wait for anything, only a brake. */
 const reopenAfterMs = 500;
 
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(reason(thrown));
+}
+
 /** A live list of one kind of object in one namespace, kept by a watch. */
 export class View<T extends KubernetesObject> {
   private readonly listeners = new Set<() => void>();
   private closed = false;
   private reopening: NodeJS.Timeout | undefined;
+  private error: Error | undefined;
 
-  private constructor(private readonly informer: Informer<T> & ObjectCache<T>) {
+  private constructor(
+    private readonly informer: Informer<T> & ObjectCache<T>,
+    private readonly path: string,
+  ) {
     informer.on("change", () => this.changed());
-    informer.on("error", () => {
-      if (this.closed) return;
-      this.reopening = setTimeout(() => void this.informer.start(), reopenAfterMs);
+    informer.on("connect", () => (this.error = undefined));
+    informer.on("error", (error: unknown) => {
+      this.error = asError(error);
+      if (!this.closed) this.reopening = setTimeout(() => this.reopen(), reopenAfterMs);
     });
   }
 
@@ -32,6 +41,7 @@ export class View<T extends KubernetesObject> {
    * Opens a view and returns once it holds the first list.
    *
    * @param path of the resource. Example: `/api/v1/namespaces/default/services`
+   * @throws what the first list was refused with: an empty view would look like an empty cluster
    */
   static async open<T extends KubernetesObject>(
     cluster: Cluster,
@@ -39,9 +49,17 @@ export class View<T extends KubernetesObject> {
     list: () => Promise<KubernetesListObject<T>>,
   ): Promise<View<T>> {
     const { makeInformer } = await client();
-    const view = new View(makeInformer(cluster.kube, path, list));
+    let listed = false;
+    const first = async (): Promise<KubernetesListObject<T>> => {
+      const objects = await list();
+      listed = true;
+      return objects;
+    };
+    const view = new View(makeInformer(cluster.kube, path, first), path);
     await view.informer.start();
-    return view;
+    if (listed) return view;
+    await view.close();
+    throw view.error ?? new Error(`${path} was not listed`);
   }
 
   items(): readonly T[] {
@@ -61,6 +79,15 @@ export class View<T extends KubernetesObject> {
     this.closed = true;
     clearTimeout(this.reopening);
     await this.informer.stop();
+  }
+
+  /** Why this view may be out of date, or undefined. */
+  failure(): string | undefined {
+    return this.error && `the watch of ${this.path} is broken: ${reason(this.error)}`;
+  }
+
+  private reopen(): void {
+    this.informer.start().catch((error: unknown) => (this.error = asError(error)));
   }
 
   private changed(): void {
@@ -123,7 +150,7 @@ export class Deadline {
  * @throws Interrupted when the run is ended by a signal
  */
 export function until(
-  views: readonly Pick<View<KubernetesObject>, "listen">[],
+  views: readonly (Pick<View<KubernetesObject>, "listen"> & { failure?: () => string | undefined })[],
   missing: () => string | undefined,
   deadline: Deadline,
 ): Promise<string | undefined> {
@@ -142,18 +169,24 @@ export function until(
         if (missing() !== undefined) return;
       } catch (error) {
         stop();
-        reject(error instanceof Error ? error : new Error(String(error)));
+        reject(asError(error));
         return;
       }
       stop();
       resolve(undefined);
     };
     const leaves = views.map((view) => view.listen(look));
-    const timer = setTimeout(() => {
-      const still = missing();
+    const late = (): void => {
       stop();
-      resolve(still === undefined ? undefined : `${still} (after ${deadline.seconds} s)`);
-    }, deadline.leftMs());
+      try {
+        const still = missing();
+        const broken = views.flatMap((view) => view.failure?.() ?? []);
+        resolve(still === undefined ? undefined : [`${still} (after ${deadline.seconds} s)`, ...broken].join("; "));
+      } catch (error) {
+        reject(asError(error));
+      }
+    };
+    const timer = setTimeout(late, deadline.leftMs());
     deadline.signal.addEventListener("abort", interrupt);
     if (deadline.signal.aborted) interrupt();
     else look();
