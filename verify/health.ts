@@ -11,6 +11,7 @@ import {
   statusOf,
   type Cluster,
   type Deployment,
+  type Pod,
 } from "./api";
 import {
   always,
@@ -25,6 +26,7 @@ import {
 } from "./check";
 import { linkerdCheck } from "./linkerd";
 import { addresses, clusterLabel } from "./mirrors";
+import { fetchFromPod, portNamed } from "./portForward";
 import { noMirror } from "./simulated";
 
 const roots = { namespace: controlPlane, name: "linkerd-identity-trust-roots" };
@@ -316,6 +318,9 @@ async function credentialsFault(kubeconfig: string, { target }: LinkContext): Pr
   }
 }
 
+/** A link's controller serves its metrics here: linkerd2, multicluster/cmd/service-mirror/main.go. */
+const controllerAdmin = 9999;
+
 const probe: LinkCheck = {
   id: "health.gateway-probe",
   group: "health",
@@ -323,7 +328,7 @@ const probe: LinkCheck = {
   title: "Is the target's gateway alive for the source?",
   deadlineSeconds: 15,
   applies: noMirror,
-  async run({ source, link: { target }, external }): Promise<Finding> {
+  async run({ source, link: { target }, external, deadline }): Promise<Finding> {
     const name = `probe-${target}`;
     const objects = [named(source, "endpoints", { metadata: { namespace: extension, name } })];
     const logs = kubectl(source, `-n ${extension} logs deploy/controller-${target} -c controller`);
@@ -335,21 +340,25 @@ const probe: LinkCheck = {
 
     const { items } = await source.core.listNamespacedPod({
       namespace: extension,
-      labelSelector: `component=controller,mirror.linkerd.io/cluster-name=${target}`,
+      labelSelector: `component=controller,${clusterLabel}=${target}`,
     });
-    for (const pod of items) {
-      objects.push(named(source, "pod", pod));
-      const metrics = await source.core.connectGetNamespacedPodProxyWithPath({
-        namespace: extension,
-        name: `${pod.metadata?.name}:9999`,
-        path: "metrics",
-      });
-      const alive = gatewayAlive(metrics, target);
-      if (alive !== undefined) {
-        const why = `the mirror's probe of ${at.join(", ")} says ${alive ? "alive" : "dead"}`;
-        return alive ? yes(why, objects) : no(why, objects, logs);
-      }
+    objects.push(...items.map((pod) => named(source, "pod", pod)));
+    const running = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
+    if (running.length === 0) return no(`no pod of controller-${target} is running`, objects, logs);
+    const metricsOf = ({ metadata, spec }: Pod): Promise<string> => {
+      const port = portNamed({ metadata, spec }, "controller", "-admin") ?? controllerAdmin;
+      return fetchFromPod(source, { namespace: extension, name: metadata?.name ?? "" }, port, "/metrics", deadline);
+    };
+    const answers = await Promise.allSettled(running.map(metricsOf));
+    // Only the leader holds the link. What the others say, or fail to say, does not matter once it has answered.
+    for (const answer of answers) {
+      const alive = answer.status === "fulfilled" ? gatewayAlive(answer.value, target) : undefined;
+      if (alive === undefined) continue;
+      const why = `the mirror's probe of ${at.join(", ")} says ${alive ? "alive" : "dead"}`;
+      return alive ? yes(why, objects) : no(why, objects, logs);
     }
+    const failed = answers.find((answer) => answer.status === "rejected");
+    if (failed) throw failed.reason;
     return no("no pod of the controller reports gateway_alive: none of them holds the link", objects, logs);
   },
 };

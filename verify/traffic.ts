@@ -1,8 +1,9 @@
 import { Writable } from "node:stream";
-import { client, extension, kubectl, named, type Cluster } from "./api";
+import { client, extension, kubectl, named, reason, type Cluster } from "./api";
 import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { controllerLogs, wholeFault } from "./mirror";
 import { mirrorName } from "./mirrors";
+import { fetchFromPod, portNamed } from "./portForward";
 import type { Room } from "./sandbox";
 import { noTraffic } from "./simulated";
 import { Interrupted, type Deadline } from "./watch";
@@ -13,10 +14,17 @@ const deadlineSeconds = 120;
 /** curl ends by itself within the deadline; after this much more its connection is taken for dead. */
 const graceMs = 15_000;
 
+/** A proxy serves its metrics here: linkerd2, charts/linkerd-control-plane/values.yaml, proxy.ports.admin. */
+const proxyAdmin = 4191;
+
 /** The proxy answers itself, with this header, when it reaches nobody: linkerd2-proxy, app/core/src/errors/respond.rs. */
 const proxyError = "l5d-proxy-error";
 
+/** Above any exit code. */
+const notRun = 256;
+
 export interface Reply {
+  /** curl's exit code. */
   code: number;
   /** Response headers and curl's own words. */
   text: string;
@@ -46,20 +54,24 @@ async function execute(
       deadline.leftMs() + graceMs,
     );
     deadline.signal.addEventListener("abort", interrupt, { once: true });
-    const finish = (code: number): void => {
+    const finish = (code: number, words = ""): void => {
       clearTimeout(late);
       deadline.signal.removeEventListener("abort", interrupt);
-      resolve({ code, text: chunks.join("") });
+      resolve({ code, text: chunks.join("") + words });
     };
     new Exec(cluster.kube)
       .exec(namespace, pod, "curl", command, sink(), sink(), null, false, (status) => {
+        if (status.status === "Success") return finish(0);
         const cause = status.details?.causes?.find(({ reason }) => reason === "ExitCode")?.message;
-        finish(status.status === "Success" ? 0 : Number(cause ?? 1));
+        // Without an exit code the command never ran, and only the status says why.
+        if (cause === undefined) finish(notRun, `\n${status.message ?? "no reason given"}`);
+        else finish(Number(cause));
       })
       .then(
         // A connection that ends without a status: the pod went away. The client's type is one of `ws`, which is not ours.
-        (socket: { on(event: "close", listener: () => void): unknown }) => socket.on("close", () => finish(255)),
-        (error: unknown) => reject(error instanceof Error ? error : new Error(String(error))),
+        (socket: { on(event: "close", listener: () => void): unknown }) =>
+          socket.on("close", () => finish(notRun, `\nthe connection to ${pod} ended without an answer`)),
+        (error: unknown) => reject(new Error(`${pod} cannot be reached: ${reason(error)}`)),
       );
   });
 }
@@ -69,8 +81,9 @@ export function replyFault(url: string, { code, text }: Reply): string | undefin
   const header = text.split("\n").find((line) => line.toLowerCase().startsWith(`${proxyError}:`));
   if (header) return `${url}: the proxy answered for it: ${header.trim()}`;
   const status = /^HTTP\/\S+ (\d+)/m.exec(text)?.[1];
-  if (code !== 0 || status === undefined)
-    return `${url}: curl ended with ${code}: ${text.trim().split("\n").at(-1) ?? ""}`;
+  const lastWords = text.trim().split("\n").at(-1) ?? "";
+  if (code === notRun) return `${url}: curl gave no exit code: ${lastWords}`;
+  if (code !== 0 || status === undefined) return `${url}: curl ended with ${code}: ${lastWords}`;
   return Number(status) < 500 ? undefined : `${url}: HTTP ${status}`;
 }
 
@@ -105,29 +118,25 @@ const headless = (room: Room, pod: string, { deadline }: LinkContext): Promise<s
   curl(room, pod, url(room, ""), deadline);
 
 async function gateway(room: Room, pod: string, { deadline, target }: LinkContext): Promise<string | undefined> {
-  const before = await routed(target, room.namespace);
+  const before = await routed(target, room.namespace, deadline);
   const fault = await curl(room, pod, url(room, `${room.expected().pods[0]}.`), deadline);
   if (fault) return fault;
-  const after = await routed(target, room.namespace);
+  const after = await routed(target, room.namespace, deadline);
   return after > before
     ? undefined
     : `its counters for namespace ${room.namespace} stayed at ${before} though the request was answered`;
 }
 
 /** Sum over the gateway's pods of what their proxies counted for this namespace: nobody else sends requests there. */
-async function routed(target: Cluster, namespace: string): Promise<number> {
+async function routed(target: Cluster, namespace: string, deadline: Deadline): Promise<number> {
   const { items } = await target.core.listNamespacedPod({ namespace: extension, labelSelector: "app=linkerd-gateway" });
+  const running = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
   const sums = await Promise.all(
-    items.map(async ({ metadata }) =>
-      counted(
-        await target.core.connectGetNamespacedPodProxyWithPath({
-          namespace: extension,
-          name: `${metadata?.name}:4191`,
-          path: "metrics",
-        }),
-        namespace,
-      ),
-    ),
+    running.map(async (pod) => {
+      const port = portNamed(pod, "linkerd-proxy", "linkerd-admin") ?? proxyAdmin;
+      const place = { namespace: extension, name: pod.metadata?.name ?? "" };
+      return counted(await fetchFromPod(target, place, port, "/metrics", deadline), namespace);
+    }),
   );
   return sums.reduce((sum, value) => sum + value, 0);
 }
