@@ -3,16 +3,18 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { client } from "./api";
+import { client, reason } from "./api";
 import { UsageError, type Stack } from "./stack";
-import type { Deadline } from "./watch";
+import { Interrupted, type Deadline } from "./watch";
 
 const exec = promisify(execFile);
 
 export interface Outcome {
-  code: number;
-  /** The lines that say what failed. */
-  failures: string;
+  /** In `linkerd`'s words. */
+  failures: string[];
+  /** Failures of checks that this machine cannot judge: it does not reach the addresses in the links. */
+  leftOut: string[];
+  warnings: string[];
 }
 
 /** Hands a kubeconfig to a program in a file that only its owner can read, and takes the file away again. */
@@ -27,31 +29,79 @@ async function withKubeconfig<T>(kubeconfig: string, use: (file: string) => Prom
   }
 }
 
+/** The error of execFile. `code` is the exit code, or Node's own code if the program did not run. */
+type Failure = Error & { code?: number | string | null; killed?: boolean; stdout?: string };
+
+/** The part of `linkerd check --output json` that is read here: linkerd2, pkg/healthcheck/healthcheck_output.go. */
+interface CheckOutput {
+  categories?: { categoryName: string; checks?: { description: string; error?: string; result: string }[] }[] | null;
+}
+
+/** Checks of the multicluster extension that dial the API servers of the targets: linkerd2, multicluster/cmd/check.go. */
+const dialling = ["remote cluster access credentials are valid", "clusters share trust anchors"];
+
 /**
- * Runs the user's `linkerd` against one cluster.
+ * Runs the user's `linkerd check` against one cluster.
  *
+ * @param unreachable whether this machine cannot reach other clusters at the addresses in the links. `linkerd check` runs the
+ *   checks of the multicluster extension as well, two of which dial them.
  * @returns undefined when there is no `linkerd` on PATH
+ * @throws Error when it gave no answer: it could not be started, did not end in time, or wrote something else
  */
 export async function linkerdCheck(
   kubeconfig: string,
-  args: string[],
   deadline: Deadline,
+  unreachable: boolean,
 ): Promise<Outcome | undefined> {
   return withKubeconfig(kubeconfig, async (file) => {
+    // `linkerd` takes whole seconds, and waits this long twice: for its own checks and for the extension's.
+    const wait = Math.max(1, Math.floor(deadline.leftMs() / 3000));
+    const args = ["check", "--output", "json", "--kubeconfig", file, "--wait", `${wait}s`];
+    const timeout = Math.ceil(deadline.leftMs());
+    const { stdout, failure } = await exec("linkerd", args, {
+      signal: deadline.signal,
+      timeout,
+      maxBuffer: 16 << 20,
+    }).then(
+      ({ stdout }) => ({ stdout, failure: undefined }),
+      (failure: Failure) => ({ stdout: failure.stdout ?? "", failure }),
+    );
+    if (deadline.signal.aborted) throw new Interrupted();
+    if (failure?.code === "ENOENT") return undefined;
+    if (failure?.killed && failure.code === null)
+      throw new Error(`\`linkerd check\` did not end within ${deadline.seconds} s`);
+    // The exit code is 1 when a check failed, and the output says which. It stays 0 after warnings.
+    if (failure && (typeof failure.code !== "number" || stdout.trim() === "")) throw failure;
+    const outcome = judged(stdout, unreachable);
+    const explained = outcome.failures.length > 0 || outcome.leftOut.length > 0;
+    if (failure && !explained) outcome.failures.push(reason(failure));
+    return outcome;
+  });
+}
+
+/** @throws Error when it is not what `linkerd check --output json` writes */
+export function judged(output: string, unreachable: boolean): Outcome {
+  const outcome: Outcome = { failures: [], leftOut: [], warnings: [] };
+  // One document for the control plane, and one for each extension.
+  const documents = output.split(/^(?=\{)/m).filter((text) => text.trim());
+  const outputs = documents.map((text): CheckOutput => {
     try {
-      const command = [...args, "--kubeconfig", file, "--wait", `${Math.ceil(deadline.leftMs() / 2000)}s`];
-      await exec("linkerd", command, { signal: deadline.signal, timeout: deadline.leftMs() });
-      return { code: 0, failures: "" };
-    } catch (error) {
-      const { code, stdout, stderr } = error as { code?: unknown; stdout?: string; stderr?: string };
-      if (code === "ENOENT") return undefined;
-      const lines = `${stdout ?? ""}\n${stderr ?? ""}`.split("\n").filter((line) => /^\s*[×‼]/.test(line));
-      return {
-        code: typeof code === "number" ? code : 1,
-        failures: lines.map((line) => line.trim()).join("; ") || "it did not end in time",
-      };
+      return JSON.parse(text) as CheckOutput;
+    } catch {
+      throw new Error(`\`linkerd check\` wrote no JSON: ${text.trim().split("\n")[0]}`);
     }
   });
+  for (const { categoryName, checks } of outputs.flatMap(({ categories }) => categories ?? [])) {
+    for (const { description, error, result } of checks ?? []) {
+      const text = `${categoryName}: ${description}: ${error?.trim().replace(/\s*\n\s*/g, ", ") ?? result}`;
+      if (result === "warning") outcome.warnings.push(text);
+      if (result !== "error") continue;
+      if (unreachable && dialling.includes(description)) outcome.leftOut.push(text);
+      else outcome.failures.push(text);
+    }
+  }
+  if (outputs.length === 0) throw new Error("`linkerd check` wrote nothing");
+  return outcome;
 }
 
 /**
@@ -101,7 +151,9 @@ async function linkerdBinary(): Promise<string> {
   if (chosen) return chosen;
   try {
     return (await exec("sh", ["-c", "command -v linkerd"])).stdout.trim();
-  } catch {
+  } catch (error) {
+    // The shell's exit code: anything else is a shell that did not run.
+    if (typeof (error as { code?: unknown }).code !== "number") throw error;
     throw new UsageError(
       "--linkerd: there is no `linkerd` on PATH\nNext: LINKERD=/path/to/linkerd npm run verify -- --linkerd (on k3d a Linux binary)",
     );
