@@ -18,56 +18,58 @@ export interface Asking extends Mesh {
 }
 
 /**
- * Asks the checks: clusters first, then every link. Links go side by side, the checks of one link one after the other,
- * for they share its room.
+ * Asks the checks of every cluster and every link, all at once. Only the checks of one link that use its room go one after the
+ * other.
  *
  * @throws Interrupted when a signal ended the run
  */
 export async function ask(checks: readonly Check[], asking: Asking): Promise<Asked[]> {
   const { clusters, stack } = asking;
-  const ofClusters = Object.values(clusters).map(async (cluster) => {
-    const answers: Asked[] = [];
-    for (const check of checks) {
-      if (check.scope !== "cluster") continue;
-      const context = { ...asking, cluster, deadline: deadlineOf(check, asking) };
-      answers.push(
-        await one(
-          check,
-          cluster.name,
-          cluster,
-          asking,
-          () => check.applies(context),
-          () => check.run(context),
-        ),
-      );
-    }
-    return answers;
-  });
+  const ofClusters = Object.values(clusters).map((cluster) =>
+    together(
+      checks.flatMap((check) => {
+        if (check.scope !== "cluster") return [];
+        const ask = (): Promise<Asked> => {
+          const context = { ...asking, cluster, deadline: deadlineOf(check, asking) };
+          const run = (): Promise<Finding> => check.run(context);
+          return one(check, cluster.name, cluster, asking, () => check.applies(context), run);
+        };
+        return [{ check, ask }];
+      }),
+    ),
+  );
   const ofLinks = stack.links.map(async (link) => {
     const [source, target] = [clusters[link.source], clusters[link.target]];
     if (!source || !target) throw new Error(`link ${link.source}->${link.target} names a cluster that the stack lacks`);
-    const answers: Asked[] = [];
-    for (const check of checks) {
-      if (check.scope !== "link") continue;
-      const context = { ...asking, link, source, target, deadline: deadlineOf(check, asking) };
-      const on = `${link.source}->${link.target}`;
-      answers.push(
-        await one(
-          check,
-          on,
-          source,
-          asking,
-          () => check.applies(context),
-          () => check.run(context),
-        ),
-      );
-    }
-    return answers;
+    return together(
+      checks.flatMap((check) => {
+        if (check.scope !== "link") return [];
+        const ask = (): Promise<Asked> => {
+          const context = { ...asking, link, source, target, deadline: deadlineOf(check, asking) };
+          const run = (): Promise<Finding> => check.run(context);
+          return one(check, `${link.source}->${link.target}`, source, asking, () => check.applies(context), run);
+        };
+        return [{ check, ask }];
+      }),
+    );
   });
   const settled = await Promise.allSettled([...ofClusters, ...ofLinks]);
   const failed = settled.find((outcome) => outcome.status === "rejected");
   if (failed) throw failed.reason;
   return settled.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value : []));
+}
+
+/** Asks the health checks at once, because they change nothing, and then the others in their order. */
+async function together(questions: readonly { check: Check; ask: () => Promise<Asked> }[]): Promise<Asked[]> {
+  const [readOnly, others] = [true, false].map((health) =>
+    questions.filter(({ check }) => (check.group === "health") === health),
+  );
+  const settled = await Promise.allSettled((readOnly ?? []).map(({ ask }) => ask()));
+  const failed = settled.find((outcome) => outcome.status === "rejected");
+  if (failed) throw failed.reason;
+  const answers = settled.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value : []));
+  for (const { ask } of others ?? []) answers.push(await ask());
+  return answers;
 }
 
 function deadlineOf(check: Check, { deadlineSeconds, signal }: Asking): Deadline {

@@ -1,0 +1,58 @@
+import { parse } from "yaml";
+import { controlPlane, found, named, type Cluster, type Deployment } from "./api";
+import { always, no, yes, type ClusterCheck, type Finding } from "./check";
+import { fieldFaults, type Field } from "./fields";
+
+const config = { namespace: controlPlane, name: "linkerd-config" };
+
+/** Flags of the control plane that name a domain: linkerd2's charts/linkerd-control-plane, identity and destination. */
+const domainFlag = /^--?(cluster-domain|identity-trust-domain|identity-domain)=(.*)$/;
+
+/** The domains in the control plane's configuration. The cluster domain is the trust domain as well. */
+function domains(values: Record<string, unknown>, deployments: readonly Deployment[], domain: string): Field[] {
+  const ofConfig = ["clusterDomain", "identityTrustDomain"].map((key): Field => {
+    const value = values[key];
+    return { name: `values.${key}`, seen: typeof value === "string" ? value : undefined, expected: domain };
+  });
+  const ofFlags = deployments.flatMap(({ metadata, spec }) =>
+    (spec?.template.spec?.containers ?? []).flatMap(({ name, args = [] }) =>
+      args.flatMap((arg): Field[] => {
+        const [, flag, seen] = domainFlag.exec(arg) ?? [];
+        return flag ? [{ name: `${metadata?.name}, container ${name}: -${flag}`, seen, expected: domain }] : [];
+      }),
+    ),
+  );
+  return [...ofConfig, ...ofFlags];
+}
+
+/** Without them the injector gives proxies a wrong identity, and names of other clusters' services do not resolve. */
+export const configuration: ClusterCheck = {
+  id: "health.config",
+  group: "health",
+  scope: "cluster",
+  title: "Does Linkerd's configuration name the cluster's domain?",
+  deadlineSeconds: 15,
+  applies: always,
+  async run({ cluster, stack }): Promise<Finding> {
+    const [map, { items }] = await Promise.all([
+      found(cluster.core.readNamespacedConfigMap(config)),
+      cluster.apps.listNamespacedDeployment({ namespace: controlPlane }),
+    ]);
+    const objects = [named(cluster, "configmap", { metadata: config }), ...deploymentNames(cluster, items)];
+    const next = `npm start -- ${stack.name} --refresh`;
+    const values = map?.data?.["values"];
+    if (values === undefined) return no("there is no configuration: values is missing", objects, next);
+    let parsed: unknown;
+    try {
+      parsed = parse(values);
+    } catch (error) {
+      return no(`values is no YAML: ${String(error).split("\n")[0]}`, objects, next);
+    }
+    const faults = fieldFaults(domains((parsed ?? {}) as Record<string, unknown>, items, cluster.domain));
+    return faults.length > 0 ? no(faults.join("; "), objects, next) : yes(`all name ${cluster.domain}`, objects);
+  },
+};
+
+function deploymentNames(cluster: Cluster, items: readonly Deployment[]): string[] {
+  return items.map((deployment) => named(cluster, "deployment", deployment));
+}
