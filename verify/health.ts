@@ -7,6 +7,7 @@ import { gatewaySettings } from "./gateway";
 import { linkChecks } from "./link";
 import { linkerdCheck } from "./linkerd";
 import { addresses, clusterLabel } from "./mirrors";
+import { podAnchors } from "./podAnchors";
 import { fetchFromPod, portNamed } from "./portForward";
 import { controllerRights } from "./rights";
 import { noMirror } from "./simulated";
@@ -105,6 +106,7 @@ export const standing: readonly Check[] = [
 /** What `linkerd check` and `linkerd multicluster check` look at, as far as the API can tell. */
 export const healthChecks: readonly Check[] = [
   ...clusterTrust,
+  podAnchors,
   configuration,
   controlPlaneUp,
   gatewayUp,
