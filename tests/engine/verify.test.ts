@@ -1,19 +1,39 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createPrivateKey } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { RbacAuthorizationV1Api } from "@kubernetes/client-node" with { "resolution-mode": "import" };
-import { client, extension, type Cluster, type KubernetesObject } from "../../verify/api";
+import { stringify } from "yaml";
+import { client, controlPlane, extension, reason, type Cluster, type KubernetesObject } from "../../verify/api";
 import { ask, type Asked, type Asking } from "../../verify/ask";
 import type { ExternalPart, Result } from "../../verify/check";
+import { gatewayIdentity } from "../../verify/gateway";
 import { heal } from "../../verify/heal";
 import { checks, verify } from "../../verify/main";
 import { clusterLabel, exportLabel, mirroredLabel } from "../../verify/mirrors";
+import { fetchFromPod } from "../../verify/portForward";
 import { Rooms, runLabel } from "../../verify/sandbox";
 import { Deadline, until, View } from "../../verify/watch";
-import { authority, createMesh, gateway, linkObject, setCredentials, setTrust, type TestMesh } from "../lib/mesh";
+import { eventually } from "../lib/eventually";
+import {
+  authority,
+  configOf,
+  controllerArgs,
+  createMesh,
+  gateway,
+  gatewayAnnotations,
+  linkObject,
+  setCredentials,
+  setTrust,
+  setWebhook,
+  webhookServices,
+  type TestMesh,
+} from "../lib/mesh";
 import { TestMirror, type Fault } from "../lib/mirror";
 
 /** Longer than anything takes on a busy machine; what fails takes all of it. */
@@ -25,9 +45,20 @@ let mesh: TestMesh;
 let mirror: TestMirror;
 let back: TestMirror;
 const faults = new Map<string, Fault>();
+/** Answers where a port-forward to port 4191 of a pod leads. */
+let admin: Server;
 
 before(async () => {
-  mesh = await createMesh("verify");
+  admin = createServer((request, response) => {
+    response.writeHead(request.url === "/metrics" ? 200 : 403).end(`${request.url}\n${"x".repeat(200_000)}`);
+  });
+  await new Promise<void>((resolve) => admin.listen(0, "127.0.0.1", resolve));
+  // Nobody listens on port 1.
+  const podPorts = [
+    { pod: 4191, here: (admin.address() as AddressInfo).port },
+    { pod: 9999, here: 1 },
+  ];
+  mesh = await createMesh("verify", podPorts);
   const { east, west } = mesh;
   const fault = (namespace: string): Fault | undefined => faults.get(namespace.replace(/-\d+$/, ""));
   mirror = await TestMirror.start({ source: east, target: west, gateway, fault });
@@ -40,6 +71,7 @@ after(async () => {
   await mirror.stop();
   await back.stop();
   await mesh.delete();
+  admin.close();
 });
 
 interface How {
@@ -372,6 +404,327 @@ test("each damage to a stack is caught by the check made for it, and only while 
       assert.deepEqual(told(await asked([id], { seconds: healthySeconds, external }), "no"), []);
     });
   }
+});
+
+/** Brings a Deployment to this many replicas, and waits until they are ready. */
+async function scale({ apps }: Cluster, namespace: string, name: string, replicas: number): Promise<void> {
+  const body = [{ op: "replace", path: "/spec/replicas", value: replicas }];
+  await apps.patchNamespacedDeployment({ namespace, name, body });
+  await eventually(async () => {
+    const { status } = await apps.readNamespacedDeployment({ namespace, name });
+    assert.equal(status?.readyReplicas ?? 0, replicas);
+  });
+}
+
+test("what is scaled to 0 is not available, though Kubernetes says so", async () => {
+  const { east } = mesh;
+  const scaled = [
+    [controlPlane, "linkerd-destination", "health.control-plane"],
+    [extension, "linkerd-gateway", "health.gateway"],
+    [extension, "controller-west", "health.controller"],
+  ] as const;
+  const ids = scaled.map(([, , id]) => id);
+  await Promise.all(scaled.map(([namespace, name]) => scale(east, namespace, name, 0)));
+  try {
+    const results = await asked(ids);
+    for (const [, name, id] of scaled) {
+      const result = results.find((one) => one.id === id && one.on.startsWith("east"));
+      assert.deepEqual([result?.answer, result?.why], ["no", `${name} is scaled to 0`]);
+      assert.equal(result?.next, "npm start -- rehearsal --refresh");
+    }
+    assert.equal(told(results, "no").length, scaled.length);
+  } finally {
+    await Promise.all(scaled.map(([namespace, name]) => scale(east, namespace, name, 1)));
+  }
+  assert.deepEqual(told(await asked(ids), "no"), []);
+});
+
+/** What each check must say of the fields that `breakFields` breaks. */
+const fieldsTold: Record<string, RegExp[]> = {
+  "health.issuer": [/key\.pem is not the key of the certificate/],
+  "health.injector": [/tls\.key is not the key of the certificate/],
+  "health.sp-validator": [
+    /caBundle did not sign the certificate in tls\.crt/,
+    /tls\.crt is for DNS:elsewhere\.linkerd\.svc, expected DNS:linkerd-sp-validator\.linkerd\.svc/,
+    /tls\.crt expired on/,
+  ],
+  "health.policy-validator": [/tls\.key is BEGIN EC PRIVATE KEY, expected BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY/],
+  "health.config": [
+    /values\.clusterDomain is "wrong", expected "east\.cluster\.local"/,
+    /values\.identityTrustDomain is "wrong", expected "east\.cluster\.local"/,
+    /linkerd-destination, container policy: -identity-domain is "wrong", expected "east\.cluster\.local"/,
+  ],
+  "health.gateway-settings": [
+    /annotation config\.linkerd\.io\/enable-gateway of the deployment's pods is missing, expected "true"/,
+    /selector app of the service is "wrong", expected "linkerd-gateway"/,
+    /annotation mirror\.linkerd\.io\/gateway-identity of the service is "wrong", expected "linkerd-gateway\./,
+  ],
+  "health.controller-rights": [/controller-west may not get secrets, list links, /],
+  "health.link": [
+    /targetClusterName is "wrong", expected "west"/,
+    /targetClusterDomain is "wrong", expected "west\.cluster\.local"/,
+    /targetClusterLinkerdNamespace is "wrong", expected "linkerd"/,
+    /clusterCredentialsSecret is "wrong", expected "cluster-credentials-west"/,
+  ],
+  "health.link-gateway": [
+    /gatewayAddress is "wrong", expected "192\.0\.2\.1"/,
+    /gatewayPort is "4144", expected "4143"/,
+    /gatewayIdentity is "wrong", expected "linkerd-gateway\.\S+\.identity\.linkerd\.west\.cluster\.local"/,
+  ],
+  "health.link-probe": [
+    /probeSpec\.path is "\/wrong", expected "\/ready"/,
+    /probeSpec\.port is "4192", expected "4191"/,
+    /probeSpec\.period is "soon", expected "3s"/,
+    /probeSpec\.timeout is "long", expected "30s"/,
+    /probeSpec\.failureThreshold is "some", expected "3"/,
+    /port of probe-west is "4192", expected "4191"/,
+  ],
+  "health.link-selectors": [
+    /selector is \{"matchLabels":\{"wrong":"true"\}\}: expected to match mirror\.linkerd\.io\/exported=true/,
+    /remoteDiscoverySelector is \{\}, which matches nothing/,
+    /federatedServiceSelector is missing, which matches nothing/,
+  ],
+  "health.controller-settings": [
+    /argument -namespace is "wrong", expected "linkerd-multicluster"/,
+    /argument -probe-service is missing, expected "probe-west"/,
+    /argument -enable-headless-services is missing/,
+    /the Link's name, is "wrong", expected "west"/,
+  ],
+  "health.credentials-secrets": [
+    /type of the secret in linkerd-multicluster is "Opaque", expected "mirror\.linkerd\.io\/remote-kubeconfig"/,
+    /type of the secret in linkerd is "Opaque"/,
+    /label multicluster\.linkerd\.io\/cluster-name of the secret in linkerd is "wrong", expected "west"/,
+    /annotation multicluster\.linkerd\.io\/trust-domain of the secret in linkerd is "wrong"/,
+    /annotation multicluster\.linkerd\.io\/cluster-domain of the secret in linkerd is "wrong"/,
+    /server of the kubeconfig is "https:\/\/wrong:6443", expected "https:\/\/127/,
+    /certificate-authority-data of the kubeconfig is CN=other .*, expected the target's CA/,
+    /token of the kubeconfig is missing/,
+  ],
+};
+
+const wrongSpec = {
+  targetClusterName: "wrong",
+  targetClusterDomain: "wrong",
+  targetClusterLinkerdNamespace: "wrong",
+  clusterCredentialsSecret: "wrong",
+  gatewayAddress: "wrong",
+  gatewayPort: "4144",
+  gatewayIdentity: "wrong",
+  probeSpec: { path: "/wrong", port: "4192", period: "soon", timeout: "long", failureThreshold: "some" },
+  selector: { matchLabels: { wrong: "true" } },
+  remoteDiscoverySelector: {},
+};
+
+async function setLink(spec: object): Promise<void> {
+  const body = [{ op: "replace", path: "/spec", value: spec }];
+  await mesh.east.custom.patchNamespacedCustomObject({ ...links, name: "west", body });
+}
+
+async function setProbePort(port: number): Promise<void> {
+  const body = [{ op: "replace", path: "/spec/ports/0/port", value: port }];
+  await mesh.east.core.patchNamespacedService({ ...gone, body });
+}
+
+async function setArgs(namespace: string, name: string, container: number, args: string[]): Promise<void> {
+  const path = `/spec/template/spec/containers/${container}/args`;
+  await mesh.east.apps.patchNamespacedDeployment({ namespace, name, body: [{ op: "replace", path, value: args }] });
+}
+
+async function setDomain(domain: string): Promise<void> {
+  const values = stringify(configOf(domain));
+  const body = [{ op: "replace", path: "/data/values", value: values }];
+  await mesh.east.core.patchNamespacedConfigMap({ namespace: controlPlane, name: "linkerd-config", body });
+  const flags = [`--identity-domain=${domain}`, `--cluster-domain=${domain}`];
+  await setArgs(controlPlane, "linkerd-destination", 1, flags);
+}
+
+const gatewayObject = { namespace: extension, name: "linkerd-gateway" };
+
+async function setGateway(app: string, identity: string, annotations: Record<string, string>): Promise<void> {
+  const { apps, core } = mesh.east;
+  const marked = "/metadata/annotations/mirror.linkerd.io~1gateway-identity";
+  await core.patchNamespacedService({
+    ...gatewayObject,
+    body: [
+      { op: "replace", path: "/spec/selector/app", value: app },
+      { op: "replace", path: marked, value: identity },
+    ],
+  });
+  const path = "/spec/template/metadata/annotations";
+  await apps.patchNamespacedDeployment({ ...gatewayObject, body: [{ op: "replace", path, value: annotations }] });
+}
+
+/** Whether the controller of east->west has the Role by which it reads its Link and its Secret. */
+async function setRole(there: boolean): Promise<void> {
+  const { RbacAuthorizationV1Api } = await client();
+  const rbac = mesh.east.kube.makeApiClient(RbacAuthorizationV1Api);
+  const path = { namespace: extension, name: "controller-west" };
+  if (!there) {
+    await rbac.deleteNamespacedRoleBinding(path);
+    return;
+  }
+  const { name } = path;
+  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name };
+  const subjects = [{ kind: "ServiceAccount", ...path }];
+  await rbac.createNamespacedRoleBinding({ namespace: extension, body: { metadata: { name }, roleRef, subjects } });
+}
+
+async function breakFields(): Promise<void> {
+  const { east, west, anchor } = mesh;
+  const [injector, spValidator, policyValidator] = webhookServices;
+  const other = await authority("other");
+  const sec1 = createPrivateKey(other.key).export({ type: "sec1", format: "pem" }).toString();
+  await Promise.all([
+    setLink(wrongSpec),
+    setGateway("wrong", "wrong", { "linkerd.io/inject": "enabled" }),
+    setRole(false),
+    setProbePort(4192),
+    setDomain("wrong"),
+    setArgs(extension, "controller-west", 0, ["service-mirror", "-namespace=wrong", "wrong"]),
+    setCredentials(east, west, undefined, {
+      ...{ server: "https://wrong:6443", ca: other.pem, type: "Opaque", name: "wrong", domain: "wrong" },
+    }),
+    setTrust(east, anchor, { ...(await authority("issuer", anchor)), key: other.key }),
+    setWebhook(east, injector, { key: other.key }),
+    setWebhook(east, spValidator, {
+      certificate: await authority("elsewhere.linkerd.svc", undefined, -1),
+      trusted: other,
+    }),
+    setWebhook(east, policyValidator, { key: sec1 }),
+  ]);
+}
+
+async function mendFields(): Promise<void> {
+  const { east, west } = mesh;
+  await Promise.all([
+    setLink(linkObject(west).spec),
+    setGateway("linkerd-gateway", gatewayIdentity(east), gatewayAnnotations),
+    setRole(true),
+    setProbePort(4191),
+    setDomain(east.domain),
+    setArgs(extension, "controller-west", 0, controllerArgs("west")),
+    setCredentials(east, west, token),
+    trust(),
+    ...webhookServices.map((service) => setWebhook(east, service)),
+  ]);
+}
+
+test("each field that breaks a mesh when it is wrong is named, with what it is and what it must be", async (t) => {
+  token = await ofLink();
+  await breakFields();
+  const results = await asked(Object.keys(fieldsTold)).finally(mendFields);
+  for (const [id, fields] of Object.entries(fieldsTold)) {
+    await t.test(id, () => {
+      const caught = results.filter((result) => result.id === id && result.answer === "no");
+      assert.deepEqual(
+        caught.map(({ on }) => on.replace("->west", "")),
+        ["east"],
+        told(results, "no").join("\n"),
+      );
+      for (const field of fields) assert.match(caught[0]?.why ?? "", field);
+      assert.equal(caught[0]?.next, "npm start -- rehearsal --refresh");
+      assert.ok(caught[0].objects.length > 0);
+    });
+  }
+  await eventually(async () => assert.deepEqual(told(await asked(["health"]), "no"), []));
+});
+
+test("a pod that trusts other anchors than the present ones is named, with why nobody restarts it", async () => {
+  const { east, anchor } = mesh;
+  const dropped = (await authority("dropped")).pem;
+  const labels = { app: "stale", "linkerd.io/control-plane-ns": controlPlane };
+  const trusting = (value: string) => ({
+    terminationGracePeriodSeconds: 0,
+    containers: [
+      { name: "app", image: "none" },
+      { name: "linkerd-proxy", image: "none", env: [{ name: "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS", value }] },
+    ],
+  });
+  const workload = (app: string, value = dropped) => ({
+    selector: { matchLabels: { app } },
+    template: { metadata: { labels: { ...labels, app } }, spec: trusting(value) },
+  });
+  const namespace = "default";
+  const { apps, core } = east;
+  await Promise.all([
+    core.createNamespacedPod({ namespace, body: { metadata: { name: "bare", labels }, spec: trusting(dropped) } }),
+    apps.createNamespacedStatefulSet({
+      namespace,
+      body: {
+        metadata: { name: "on-delete" },
+        spec: { serviceName: "x", updateStrategy: { type: "OnDelete" }, ...workload("a") },
+      },
+    }),
+    apps.createNamespacedStatefulSet({
+      namespace,
+      body: {
+        metadata: { name: "parted" },
+        spec: { serviceName: "x", updateStrategy: { rollingUpdate: { partition: 1 } }, ...workload("b") },
+      },
+    }),
+    apps.createNamespacedDaemonSet({
+      namespace,
+      body: { metadata: { name: "daemon" }, spec: { updateStrategy: { type: "OnDelete" }, ...workload("c") } },
+    }),
+    apps.createNamespacedDeployment({
+      namespace,
+      body: { metadata: { name: "mixed" }, spec: workload("d", dropped + anchor.pem) },
+    }),
+    apps.createNamespacedDeployment({
+      namespace,
+      body: { metadata: { name: "good" }, spec: workload("e", `${anchor.pem}\n`) },
+    }),
+  ]);
+  try {
+    await eventually(async () => {
+      const [result] = (await asked(["health.pod-anchors"])).filter(({ on }) => on === "east");
+      assert.equal(result?.answer, "no", result?.why);
+      const alone = "trusts none of the present anchors: it and the other proxies refuse each other";
+      const { why, next = "" } = result;
+      assert.ok(why.includes(`default/bare ${alone} (a bare pod, which nothing restarts)`), why);
+      assert.ok(why.includes(`default/on-delete-0 ${alone} (StatefulSet on-delete has updateStrategy OnDelete)`), why);
+      assert.ok(
+        why.includes(`default/parted-0 ${alone} (StatefulSet parted has partition 1 in its updateStrategy)`),
+        why,
+      );
+      assert.match(why, /default\/daemon-\w+ trusts none .*? \(DaemonSet daemon has updateStrategy OnDelete\)/);
+      assert.match(
+        why,
+        /default\/mixed-\S+ also trusts an anchor that was dropped \(Deployment mixed has not restarted/,
+      );
+      assert.doesNotMatch(why, /good/);
+      assert.match(
+        next,
+        /^kubectl --context kwok-east -n default delete pod .*bare.* && npm start -- rehearsal --refresh$/,
+      );
+    });
+  } finally {
+    await Promise.all([
+      core.deleteNamespacedPod({ namespace, name: "bare" }),
+      ...["on-delete", "parted"].map((name) => apps.deleteNamespacedStatefulSet({ namespace, name })),
+      apps.deleteNamespacedDaemonSet({ namespace, name: "daemon" }),
+      ...["mixed", "good"].map((name) => apps.deleteNamespacedDeployment({ namespace, name })),
+    ]);
+  }
+  await eventually(async () => assert.deepEqual(told(await asked(["health.pod-anchors"]), "no"), []));
+});
+
+test("a port of a pod is read through a port-forward, and what goes wrong is told", async () => {
+  const { east } = mesh;
+  const [pod] = (await east.core.listNamespacedPod({ namespace: extension, labelSelector: "app=linkerd-gateway" }))
+    .items;
+  const place = { namespace: extension, name: pod?.metadata?.name ?? "" };
+  const within = (seconds: number): Deadline => new Deadline(seconds, new AbortController().signal);
+  const metrics = await fetchFromPod(east, place, 4191, "/metrics", within(healthySeconds));
+  assert.equal(metrics.length, "/metrics\n".length + 200_000);
+  const failing = (name: string, port: number, path: string, words: RegExp) =>
+    assert.rejects(fetchFromPod(east, { ...place, name }, port, path, within(healthySeconds)), (error) => {
+      assert.match(reason(error), words);
+      return true;
+    });
+  await failing(place.name, 4191, "/other", /^port 4191 of pod .*: it answered 403: \/other$/);
+  await failing(place.name, 9999, "/metrics", /^port 9999 of pod linkerd-multicluster\/.*: \S/);
+  await failing("nobody", 4191, "/metrics", /^port 4191 of pod linkerd-multicluster\/nobody: .*404/);
 });
 
 test("heal restarts the controller of the damaged link, and nothing else", async () => {

@@ -26,13 +26,19 @@ const binaries = {
   "--kwok-controller-binary": "kwok",
 };
 
+/** A port of every pod, and the port of this machine that a port-forward to it leads to. */
+export interface PodPort {
+  pod: number;
+  here: number;
+}
+
 /**
  * Raises a cluster of the test's own, everything of it in one temporary folder. Every port is given, for kwokctl picks
  * the same free ones for two clusters at once; etcd's peer port has no flag.
  *
  * @example const east = await createKwok("verify-east"); try { ... } finally { await east.delete(); }
  */
-export async function createKwok(name: string): Promise<KwokCluster> {
+export async function createKwok(name: string, podPorts: readonly PodPort[] = []): Promise<KwokCluster> {
   const folder = await mkdtemp(join(tmpdir(), `${name}-`));
   const env = { ...process.env, KWOK_WORKDIR: folder };
   const kubeconfig = join(folder, "kubeconfig");
@@ -47,8 +53,19 @@ export async function createKwok(name: string): Promise<KwokCluster> {
     kubeSchedulerPort: scheduler,
     kwokControllerPort: kwok,
   };
-  const document = { apiVersion: "config.kwok.x-k8s.io/v1alpha1", kind: "KwokctlConfiguration", options };
-  await writeFile(config, [document, loadBalancerStage].map((one) => stringify(one)).join("---\n"));
+  // https://kwok.sigs.k8s.io/docs/user/port-forward-configuration/
+  const forwards = podPorts.map(({ pod, here }) => ({ ports: [pod], target: { port: here, address: "127.0.0.1" } }));
+  const documents = [
+    { apiVersion: "config.kwok.x-k8s.io/v1alpha1", kind: "KwokctlConfiguration", options },
+    {
+      apiVersion: "kwok.x-k8s.io/v1alpha1",
+      kind: "ClusterPortForward",
+      metadata: { name: "pods" },
+      spec: { forwards },
+    },
+    loadBalancerStage,
+  ];
+  await writeFile(config, documents.map((document) => stringify(document)).join("---\n"));
   const flags = Object.entries(binaries).flatMap(([flag, binary]) => {
     const file = onPath(binary);
     return file === undefined ? [] : [flag, file];

@@ -3,10 +3,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { stringify } from "yaml";
 import { connect, controlPlane, extension, found, type Cluster } from "../../verify/api";
 import { exportLabel } from "../../verify/mirrors";
 import type { Stack } from "../../verify/stack";
-import { createKwok, type KwokCluster } from "./kwok";
+import { createKwok, type KwokCluster, type PodPort } from "./kwok";
 
 const exec = promisify(execFile);
 
@@ -27,7 +28,11 @@ export interface Authority {
   key: string;
 }
 
-/** A CA, signed by another or by itself. `days` may be negative: an expired one. */
+/**
+ * A CA, signed by another or by itself.
+ *
+ * @param days may be negative: an expired one
+ */
 export async function authority(name: string, by?: Authority, days = 30): Promise<Authority> {
   const folder = await mkdtemp(join(tmpdir(), "mesh-authority-"));
   const file = async (called: string, text: string): Promise<string> => {
@@ -36,10 +41,10 @@ export async function authority(name: string, by?: Authority, days = 30): Promis
   };
   const openssl = async (...args: string[]): Promise<string> => (await exec("openssl", args)).stdout;
   try {
-    const key = await openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout");
+    const key = await openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256");
     const keyFile = await file("key.pem", key);
     const request = await file("request.pem", await openssl("req", "-new", "-key", keyFile, "-subj", `/CN=${name}`));
-    const extensions = await file("extensions", "basicConstraints=critical,CA:TRUE\n");
+    const extensions = await file("extensions", `basicConstraints=critical,CA:TRUE\nsubjectAltName=DNS:${name}\n`);
     const signer = by
       ? ["-CA", await file("ca.pem", by.pem), "-CAkey", await file("ca-key.pem", by.key), "-set_serial", "2"]
       : ["-signkey", keyFile];
@@ -50,8 +55,9 @@ export async function authority(name: string, by?: Authority, days = 30): Promis
   }
 }
 
-export async function createMesh(name: string): Promise<TestMesh> {
-  const made = await Promise.allSettled([createKwok(`${name}-east`), createKwok(`${name}-west`)]);
+export async function createMesh(name: string, podPorts: readonly PodPort[] = []): Promise<TestMesh> {
+  const ends = ["east", "west"].map((end) => createKwok(`${name}-${end}`, podPorts));
+  const made = await Promise.allSettled(ends);
   const clusters = made.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const remove = async (): Promise<void> => {
     await Promise.all(clusters.map((cluster) => cluster.delete()));
@@ -95,41 +101,57 @@ const encode = (text: string): string => Buffer.from(text).toString("base64");
 
 /** As far as the API shows it, what the three charts leave in a cluster. */
 async function install(cluster: Cluster, target: string, anchor: Authority): Promise<void> {
-  const { core, admission } = cluster;
+  const { core, domain } = cluster;
   for (const name of [controlPlane, extension]) await core.createNamespace({ body: { metadata: { name } } });
-  const issuer = await authority(`identity.linkerd.${cluster.domain}`, anchor);
-  const webhook = await authority("linkerd-proxy-injector.linkerd.svc");
-  await setTrust(cluster, anchor, issuer);
-  await core.createNamespacedSecret({
+  await setTrust(cluster, anchor, await authority(`identity.linkerd.${domain}`, anchor));
+  await core.createNamespacedConfigMap({
     namespace: controlPlane,
-    body: { metadata: { name: "linkerd-proxy-injector-k8s-tls" }, data: { "tls.crt": encode(webhook.pem) } },
+    body: { metadata: { name: "linkerd-config" }, data: { values: stringify(configOf(domain)) } },
   });
-  await admission.createMutatingWebhookConfiguration({
-    body: {
-      metadata: { name: "linkerd-proxy-injector-webhook-config" },
-      webhooks: [
-        {
-          name: "linkerd-proxy-injector.linkerd.io",
-          admissionReviewVersions: ["v1"],
-          sideEffects: "None",
-          // No rules: nobody is asked, for nobody would answer.
-          clientConfig: { url: "https://127.0.0.1:1", caBundle: encode(webhook.pem) },
-        },
-      ],
-    },
+  await Promise.all(webhookServices.map((service) => setWebhook(cluster, service)));
+  const part = (name: string) => ({ "linkerd.io/control-plane-component": name });
+  const trust = `-identity-trust-domain=${domain}`;
+  await deployment(cluster, controlPlane, "linkerd-identity", part("identity"), { identity: [trust] });
+  await deployment(cluster, controlPlane, "linkerd-destination", part("destination"), {
+    destination: [`-cluster-domain=${domain}`, trust],
+    policy: [`--identity-domain=${domain}`, `--cluster-domain=${domain}`],
   });
-  await deployment(cluster, controlPlane, "linkerd-proxy-injector", {
-    "linkerd.io/control-plane-component": "proxy-injector",
-  });
-  await deployment(cluster, extension, "linkerd-gateway", { app: "linkerd-gateway" });
-  await deployment(cluster, extension, `controller-${target}`, {
-    component: "controller",
-    "mirror.linkerd.io/cluster-name": target,
-  });
+  await deployment(cluster, controlPlane, "linkerd-proxy-injector", part("proxy-injector"));
   const name = "linkerd-gateway";
+  await account(cluster, name);
+  const settings = { serviceAccountName: name, annotations: gatewayAnnotations };
+  await deployment(cluster, extension, name, { app: name }, { pause: [], "linkerd-proxy": [] }, settings);
+  const ofLink = { component: "controller", "mirror.linkerd.io/cluster-name": target };
+  const controller = `controller-${target}`;
+  await account(cluster, controller);
+  await grant(cluster, target);
+  const args = { controller: controllerArgs(target) };
+  await deployment(cluster, extension, controller, ofLink, args, { serviceAccountName: controller });
   await core.createNamespacedService({
     namespace: extension,
-    body: { metadata: { name }, spec: { type: "LoadBalancer", ports: [{ port: gateway.port }] } },
+    body: { metadata: { name: `probe-${target}` }, spec: { ports: [{ name: "mc-probe", port: 4191 }] } },
+  });
+  const identity = `linkerd-gateway.linkerd-multicluster.serviceaccount.identity.linkerd.${domain}`;
+  await core.createNamespacedService({
+    namespace: extension,
+    body: {
+      metadata: {
+        name,
+        annotations: {
+          "mirror.linkerd.io/gateway-identity": identity,
+          "mirror.linkerd.io/probe-path": "/ready",
+          "mirror.linkerd.io/probe-period": "3",
+        },
+      },
+      spec: {
+        type: "LoadBalancer",
+        selector: { app: name },
+        ports: [
+          { name: "mc-gateway", port: gateway.port },
+          { name: "mc-probe", port: 4191 },
+        ],
+      },
+    },
   });
   await core.patchNamespacedServiceStatus({
     namespace: extension,
@@ -137,6 +159,92 @@ async function install(cluster: Cluster, target: string, anchor: Authority): Pro
     body: [{ op: "add", path: "/status/loadBalancer/ingress", value: [{ ip: gateway.ip }] }],
   });
   await shop(cluster, "default");
+}
+
+export const gatewayAnnotations = {
+  "linkerd.io/inject": "enabled",
+  "config.linkerd.io/enable-gateway": "true",
+  "config.linkerd.io/proxy-require-identity-inbound-ports": String(gateway.port),
+};
+
+async function account({ core }: Cluster, name: string): Promise<void> {
+  await core.createNamespacedServiceAccount({ namespace: extension, body: { metadata: { name } } });
+}
+
+/** The rights of a link's controller in its own cluster. */
+async function grant({ kube }: Cluster, target: string): Promise<void> {
+  const { RbacAuthorizationV1Api } = await import("@kubernetes/client-node");
+  const rbac = kube.makeApiClient(RbacAuthorizationV1Api);
+  const [name, namespace] = [`controller-${target}`, extension];
+  const metadata = { name };
+  const apiGroup = "rbac.authorization.k8s.io";
+  const subjects = [{ kind: "ServiceAccount", name, namespace }];
+  const all = ["list", "get", "watch", "create", "update", "delete", "patch"];
+  await rbac.createClusterRole({
+    body: { metadata, rules: [{ apiGroups: [""], resources: ["services", "endpoints", "namespaces"], verbs: all }] },
+  });
+  await rbac.createClusterRoleBinding({
+    body: { metadata, roleRef: { apiGroup, kind: "ClusterRole", name }, subjects },
+  });
+  await rbac.createNamespacedRole({
+    namespace,
+    body: {
+      metadata,
+      rules: [
+        { apiGroups: [""], resources: ["secrets"], resourceNames: [`cluster-credentials-${target}`], verbs: all },
+        { apiGroups: ["multicluster.linkerd.io"], resources: ["links", "links/status"], verbs: all },
+        { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: all },
+      ],
+    },
+  });
+  await rbac.createNamespacedRoleBinding({
+    namespace,
+    body: { metadata, roleRef: { apiGroup, kind: "Role", name }, subjects },
+  });
+}
+
+export const configOf = (domain: string) => ({ clusterDomain: domain, identityTrustDomain: domain });
+
+export const controllerArgs = (target: string): string[] => [
+  "service-mirror",
+  `-namespace=${extension}`,
+  "-enable-headless-services",
+  `-probe-service=probe-${target}`,
+  target,
+];
+
+export const webhookServices = ["linkerd-proxy-injector", "linkerd-sp-validator", "linkerd-policy-validator"] as const;
+
+/** A webhook's certificate and key, and whom the API server trusts for it. The default is a good one. */
+export async function setWebhook(
+  { core, admission }: Cluster,
+  service: (typeof webhookServices)[number],
+  given: { certificate?: Authority; trusted?: Authority; key?: string } = {},
+): Promise<void> {
+  const certificate = given.certificate ?? (await authority(`${service}.linkerd.svc`));
+  const { key = certificate.key, trusted = certificate } = given;
+  const secret = { namespace: controlPlane, name: `${service}-k8s-tls` };
+  await found(core.deleteNamespacedSecret(secret));
+  await core.createNamespacedSecret({
+    namespace: controlPlane,
+    body: { metadata: secret, data: { "tls.crt": encode(certificate.pem), "tls.key": encode(key) } },
+  });
+  const name = `${service}-webhook-config`;
+  const webhook = {
+    name: `${service}.linkerd.io`,
+    admissionReviewVersions: ["v1"],
+    sideEffects: "None",
+    // No rules: nobody is asked, for nobody would answer.
+    clientConfig: { service: { name: service, namespace: controlPlane }, caBundle: encode(trusted.pem) },
+  };
+  const body = { metadata: { name }, webhooks: [webhook] };
+  if (service === "linkerd-proxy-injector") {
+    await found(admission.deleteMutatingWebhookConfiguration({ name }));
+    await admission.createMutatingWebhookConfiguration({ body });
+  } else {
+    await found(admission.deleteValidatingWebhookConfiguration({ name }));
+    await admission.createValidatingWebhookConfiguration({ body });
+  }
 }
 
 /** The anchors that the cluster trusts, and its issuer. */
@@ -151,7 +259,7 @@ export async function setTrust({ core }: Cluster, anchor: Authority, issuer: Aut
   await found(core.deleteNamespacedSecret(secret));
   await core.createNamespacedSecret({
     namespace: controlPlane,
-    body: { metadata: secret, data: { "crt.pem": encode(issuer.pem) } },
+    body: { metadata: secret, data: { "crt.pem": encode(issuer.pem), "key.pem": encode(issuer.key) } },
   });
 }
 
@@ -160,14 +268,22 @@ async function deployment(
   namespace: string,
   name: string,
   labels: Record<string, string>,
+  /** Arguments, by container. */
+  args: Record<string, string[]> = { main: [] },
+  { serviceAccountName, annotations }: { serviceAccountName?: string; annotations?: Record<string, string> } = {},
 ): Promise<void> {
+  const containers = Object.entries(args).map(([container, given]) => ({
+    name: container,
+    image: "none",
+    args: given,
+  }));
   await cluster.apps.createNamespacedDeployment({
     namespace,
     body: {
       metadata: { name, labels },
       spec: {
         selector: { matchLabels: labels },
-        template: { metadata: { labels }, spec: { containers: [{ name: "main", image: "none" }] } },
+        template: { metadata: { labels, annotations }, spec: { containers, serviceAccountName } },
       },
     },
   });
@@ -252,23 +368,41 @@ async function link(source: Cluster, target: Cluster): Promise<void> {
   }
 }
 
-/** What the source presents to the target: in both places where Linkerd reads it. */
-export async function setCredentials(source: Cluster, target: Cluster, token: string): Promise<void> {
-  const there = target.kube.getCurrentCluster();
+/** What the source presents to the target: in both places where Linkerd reads it. `wrong` replaces what is right. */
+export async function setCredentials(
+  source: Cluster,
+  target: Cluster,
+  token: string | undefined,
+  wrong: { server?: string; ca?: string; type?: string; name?: string; domain?: string } = {},
+): Promise<void> {
+  const { server = target.apiServer, type = "mirror.linkerd.io/remote-kubeconfig" } = wrong;
+  const { name: label = target.name, domain = target.domain } = wrong;
+  const ca = wrong.ca === undefined ? target.kube.getCurrentCluster()?.caData : encode(wrong.ca);
   const kubeconfig = JSON.stringify({
     apiVersion: "v1",
     kind: "Config",
-    clusters: [{ name: "target", cluster: { server: target.apiServer, "certificate-authority-data": there?.caData } }],
+    clusters: [{ name: "target", cluster: { server, "certificate-authority-data": ca } }],
     users: [{ name: "mirror", user: { token } }],
     contexts: [{ name: "target", context: { cluster: "target", user: "mirror" } }],
     "current-context": "target",
   });
   for (const namespace of [extension, controlPlane]) {
     const name = `cluster-credentials-${target.name}`;
+    const forControlPlane = {
+      labels: { "multicluster.linkerd.io/cluster-name": label },
+      annotations: {
+        "multicluster.linkerd.io/trust-domain": domain,
+        "multicluster.linkerd.io/cluster-domain": domain,
+      },
+    };
     await found(source.core.deleteNamespacedSecret({ namespace, name }));
     await source.core.createNamespacedSecret({
       namespace,
-      body: { metadata: { name }, data: { kubeconfig: encode(kubeconfig) } },
+      body: {
+        metadata: { name, ...(namespace === controlPlane && forControlPlane) },
+        type,
+        data: { kubeconfig: encode(kubeconfig) },
+      },
     });
   }
 }
@@ -288,6 +422,8 @@ export function linkObject(target: Cluster): { metadata: { name: string }; spec:
       gatewayIdentity: `linkerd-gateway.linkerd-multicluster.serviceaccount.identity.linkerd.${target.domain}`,
       probeSpec: { path: "/ready", port: "4191", period: "3s" },
       selector: { matchLabels: { [exportLabel]: "true" } },
+      remoteDiscoverySelector: { matchLabels: { [exportLabel]: "remote-discovery" } },
+      federatedServiceSelector: { matchLabels: { "mirror.linkerd.io/federated": "member" } },
     },
   };
 }
