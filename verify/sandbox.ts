@@ -247,8 +247,9 @@ export class Room {
     const name = `beacon-${this.beacons++}`;
     const labels = { [exportLabel]: "true" };
     const ports = [{ name: "http", port: 80 }];
-    // TEST-NET-1 (RFC 5737): nobody ever sends a request there.
-    const subsets = [{ addresses: [{ ip: "192.0.2.1", hostname: name }], ports }];
+    // Another name than the service's: both have a mirror. TEST-NET-1 (RFC 5737): nobody ever sends a request there.
+    const hostname = `${name}-host`;
+    const subsets = [{ addresses: [{ ip: "192.0.2.1", hostname }], ports }];
     const headless = { ...labels, "service.kubernetes.io/headless": "" };
     await target.core.createNamespacedService({
       namespace,
@@ -257,7 +258,7 @@ export class Room {
     await target.core.createNamespacedEndpoints({ namespace, body: { metadata: { name, labels: headless }, subsets } });
     const mirror = mirrorName(name, target.name);
     const missing = (): string | undefined =>
-      addresses(this.endpoints.get(mirror)).some(({ host, ready }) => host === name && ready)
+      addresses(this.endpoints.get(mirror)).some(({ host, ready }) => host === hostname && ready)
         ? undefined
         : `${mirror}, exported just now, is not mirrored`;
     // The mirror passes over endpoints whose service it has not seen yet (linkerd2, cluster_watcher_headless.go): they are
