@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Manifest } from "./manifests";
+import { nameOutside } from "./outsideName";
 import type { ChartSource, Runtime, Settings } from "./settings";
 import { RefusedError } from "./settings";
 
@@ -135,15 +136,6 @@ export function makePlan(stack: string, settings: Settings): Plan {
       links.map(({ source, target }) => [`${source.name}->${target.name}`, hostsOf(source, target)]),
     ),
   };
-}
-
-/**
- * Carries the stack, but for stack dev, so that no two stacks meet. A cluster's name with a dash in it takes two before
- * it: stack `a` with cluster `b-c` is not stack `a-b` with cluster `c`.
- */
-export function nameOutside(stack: string, cluster: string): string {
-  if (cluster.includes("-")) return `${stack}--${cluster}`;
-  return stack === "dev" ? cluster : `${stack}-${cluster}`;
 }
 
 /** The Docker network of a stack's k3d clusters. */

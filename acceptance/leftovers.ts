@@ -5,7 +5,8 @@ import { capture, type Environment } from "../cli/run";
 import { readSettings } from "../cli/stackFile";
 import { userKubeconfig } from "../components/clusters/lifecycle/kubeconfig";
 import { clusterDirectory } from "../components/clusters/lifecycle/places";
-import { nameOutside, networkOf } from "../plan";
+import { nameOutside } from "../outsideName";
+import { networkOf } from "../plan";
 import { mark } from "./product";
 
 /** Plugins of an engine that has ended take a moment to end as well. */
