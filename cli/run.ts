@@ -19,7 +19,12 @@ export interface RunOptions {
   cwd?: string;
   /** Write the child's output to this open file instead of showing it. */
   output?: fs.promises.FileHandle;
+  /** Interrupts the child as Ctrl-C does, and once more where it goes on for a minute. */
+  interrupt?: AbortSignal;
 }
+
+/** How long an interrupted child may take to end in its own way. */
+const endMilliseconds = 60_000;
 
 /**
  * Runs a program to its end and returns its exit code (128 + n after signal n). Interrupting waits for the child, which
@@ -36,7 +41,7 @@ export async function run(command: string, args: string[], options: RunOptions =
     detached: !terminal,
     stdio: [terminal ? "inherit" : "ignore", out, out],
   });
-  const stopForwarding = forwardSignals(child, terminal);
+  const stopForwarding = forwardSignals(child, terminal, options.interrupt);
   try {
     return await new Promise<number>((resolve, reject) => {
       child.once("error", reject);
@@ -49,19 +54,30 @@ export async function run(command: string, args: string[], options: RunOptions =
   }
 }
 
-function forwardSignals(child: ChildProcess, terminal: boolean): () => void {
+function forwardSignals(child: ChildProcess, terminal: boolean, interrupt?: AbortSignal): () => void {
   let last = 0;
+  let timer: NodeJS.Timeout | undefined;
   const forward = (signal: NodeJS.Signals) => {
-    if (signal === "SIGINT" && terminal) return;
     // npm passes on a signal that the process group got as well: the two are one.
     if (Date.now() - last < 1000) return;
     last = Date.now();
+    if (signal === "SIGINT" && terminal) return;
     child.kill(signal);
+  };
+  const interruptNow = () => {
+    // Interrupted by hand already: a second time it would give up at once.
+    if (last > 0) return;
+    last = Date.now();
+    child.kill("SIGINT");
+    timer = setTimeout(() => child.kill("SIGINT"), endMilliseconds);
   };
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) process.on(signal, forward);
+  interrupt?.addEventListener("abort", interruptNow);
   return () => {
     for (const signal of signals) process.off(signal, forward);
+    interrupt?.removeEventListener("abort", interruptNow);
+    clearTimeout(timer);
   };
 }
 
