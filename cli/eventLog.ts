@@ -7,10 +7,24 @@ import { stateDirectory } from "./paths";
 
 const directory = path.join(stateDirectory, "events");
 
+/** One operation on one resource. */
+export interface StepMetadata {
+  /** Example: `create`, `same`, `update`, `create-replacement` */
+  op: string;
+  urn: string;
+  /** `<urn>::<id>` of the provider. */
+  provider?: string;
+  /** Secrets in the inputs are blinded. */
+  new?: { inputs?: Record<string, unknown> } | null;
+}
+
 /** The part of an engine event that is looked at: https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/apitype#EngineEvent */
-interface EngineEvent {
+export interface EngineEvent {
   diagnosticEvent?: unknown;
   stdoutEvent?: unknown;
+  resourcePreEvent?: { metadata: StepMetadata };
+  resOutputsEvent?: { metadata: StepMetadata };
+  resOpFailedEvent?: { metadata: StepMetadata };
 }
 
 /** The engine expects google.protobuf.Empty in return, which has no bytes. */
@@ -26,13 +40,18 @@ export class EventLog {
   private readonly server = new grpc.Server({ "grpc.max_receive_message_length": -1 });
   private readonly lines: string[] = [];
 
+  /** @param onEvent is told each event as it comes, with its values */
+  constructor(private readonly onEvent: (event: EngineEvent) => void) {}
+
   /** Starts listening on a free port of the loopback and returns the value for `--event-log`. */
   async listen(): Promise<string> {
     this.server.addService(service, {
       streamEvents: (call: grpc.ServerReadableStream<EventRequest, undefined>, done: (error: null) => void) => {
         call.on("data", (request: EventRequest) => {
-          const line = withoutValues(request.getEvent(), Date.now());
+          const event = JSON.parse(request.getEvent()) as EngineEvent;
+          const line = withoutValues(event, Date.now());
           if (line) this.lines.push(line);
+          this.onEvent(event);
         });
         call.on("end", () => done(null));
       },
@@ -61,8 +80,7 @@ export class EventLog {
  * @param received milliseconds since 1970
  * @returns undefined when nothing is left of it
  */
-export function withoutValues(json: string, received: number): string | undefined {
-  const event = JSON.parse(json) as EngineEvent;
+export function withoutValues(event: EngineEvent, received: number): string | undefined {
   if (event.diagnosticEvent || event.stdoutEvent) return undefined;
   const valued = ["inputs", "outputs", "config"];
   return JSON.stringify({ received, ...event }, (key, value: unknown) => (valued.includes(key) ? undefined : value));

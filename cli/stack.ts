@@ -4,6 +4,8 @@ import type { Runtime } from "../settings";
 import { backendEnvironment } from "./backend";
 import { EventLog } from "./eventLog";
 import { root, stateDirectory } from "./paths";
+import { accessTo } from "./pods/kubeconfig";
+import { PodWatch } from "./pods/watch";
 import { hasLogin } from "./pulumiHome";
 import { capture, type Environment, run, say, UserError } from "./run";
 import { chooseCharts, prepareTools, providerEnvironment, searching } from "./prepare";
@@ -82,7 +84,8 @@ export const withoutCheckpoints: Environment = {
 };
 
 /**
- * Runs `pulumi up` or `destroy` on the stack, showing it, and keeps what happened when in `.state/events/`.
+ * Runs `pulumi up` or `destroy` on the stack, showing it, and keeps what happened when in `.state/events/`. Stops it when a
+ * pod that it waits for will not become ready.
  *
  * @param how more of the environment, shown as well
  */
@@ -96,14 +99,20 @@ export async function update(
   const shown = [verb, "--stack", stack, "--yes", "--skip-preview", ...args];
   await clearAfterKill(stack);
   say(["$", ...Object.entries(how).map((setting) => setting.join("=")), "pulumi", ...shown].join(" "));
-  const events = new EventLog();
+  const watch = new PodWatch((cluster) => accessTo(stack, cluster));
+  const events = new EventLog((event) => watch.see(event));
   const flags = [...(await configFlags(stack)), "--event-log", await events.listen()];
+  void watch.run();
   try {
     // --event-log is one of the flags for pulumi's own developers.
-    return await run("pulumi", [...shown, ...flags], {
+    const code = await run("pulumi", [...shown, ...flags], {
       env: { ...env, ...how, PULUMI_DEBUG_COMMANDS: "true" },
+      interrupt: watch.faultFound,
     });
+    if (code !== 0) for (const line of watch.lastWords()) say(line);
+    return code;
   } finally {
+    watch.end();
     events.close(stack);
   }
 }

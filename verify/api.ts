@@ -5,8 +5,13 @@ import { UsageError, type Stack } from "./stack";
 export type Service = k8s.V1Service;
 export type Endpoints = k8s.V1Endpoints;
 export type Pod = k8s.V1Pod;
+export type ContainerStatus = k8s.V1ContainerStatus;
 export type Event = k8s.CoreV1Event;
 export type Deployment = k8s.V1Deployment;
+export type ReplicaSet = k8s.V1ReplicaSet;
+export type StatefulSet = k8s.V1StatefulSet;
+export type DaemonSet = k8s.V1DaemonSet;
+export type Job = k8s.V1Job;
 export type KubernetesObject = k8s.KubernetesObject;
 export type KubeConfig = k8s.KubeConfig;
 

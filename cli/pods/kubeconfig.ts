@@ -1,0 +1,31 @@
+import * as fs from "node:fs/promises";
+import { ownKubeconfig } from "../../components/clusters/lifecycle/places";
+import { nameOutside } from "../../outsideName";
+import type { ExistingCluster } from "../../settings";
+import { chooseRuntime, readSettings } from "../stackFile";
+
+/** How to reach one cluster of a stack. */
+export interface Access {
+  /** With credentials: never to be printed. */
+  kubeconfig: string;
+  /** The file that kubectl must be told of; undefined where it looks anyway. */
+  file?: string;
+}
+
+/**
+ * Finds a cluster's kubeconfig while its stack is being updated, when the stack's outputs may not be there yet. The
+ * engine's events do not have it: it is a secret.
+ *
+ * @param cluster its name in the mesh
+ * @throws Error when there is none
+ */
+export async function accessTo(stack: string, cluster: string): Promise<Access> {
+  if (chooseRuntime(stack) !== "existing") {
+    return { kubeconfig: await fs.readFile(ownKubeconfig(nameOutside(stack, cluster)), "utf8") };
+  }
+  const settings = (readSettings(stack).get("existing") as Record<string, ExistingCluster> | undefined)?.[cluster];
+  if (!settings) throw new Error(`existing.${cluster} is not set`);
+  // Loads Pulumi's SDK, which no other runtime has a use for here.
+  const { readContext } = await import("../../components/clusters/existing.js");
+  return { kubeconfig: readContext(cluster, settings).text, file: settings.kubeconfig };
+}
