@@ -17,59 +17,68 @@ export interface Asking extends Mesh {
   tell: (asked: Asked) => void;
 }
 
+interface Question {
+  check: Check;
+  ask: () => Promise<Asked>;
+}
+
 /**
- * Asks the checks of every cluster and every link, all at once. Only the checks of one link that use its room go one after the
- * other.
+ * Asks the checks of every cluster and every link. The health checks come first and all at once, because they change nothing.
+ * The others make services and mirrors, which `linkerd check` would count among the mesh's own; those of one cluster or link
+ * go one after the other.
  *
  * @throws Interrupted when a signal ended the run
  */
 export async function ask(checks: readonly Check[], asking: Asking): Promise<Asked[]> {
   const { clusters, stack } = asking;
   const ofClusters = Object.values(clusters).map((cluster) =>
-    together(
-      checks.flatMap((check) => {
-        if (check.scope !== "cluster") return [];
-        const ask = (): Promise<Asked> => {
-          const context = { ...asking, cluster, deadline: deadlineOf(check, asking) };
-          const run = (): Promise<Finding> => check.run(context);
-          return one(check, cluster.name, cluster, asking, () => check.applies(context), run);
-        };
-        return [{ check, ask }];
-      }),
-    ),
+    checks.flatMap((check): Question[] => {
+      if (check.scope !== "cluster") return [];
+      const ask = (): Promise<Asked> => {
+        const context = { ...asking, cluster, deadline: deadlineOf(check, asking) };
+        const run = (): Promise<Finding> => check.run(context);
+        return one(check, cluster.name, cluster, asking, () => check.applies(context), run);
+      };
+      return [{ check, ask }];
+    }),
   );
-  const ofLinks = stack.links.map(async (link) => {
+  const ofLinks = stack.links.map((link) => {
     const [source, target] = [clusters[link.source], clusters[link.target]];
     if (!source || !target) throw new Error(`link ${link.source}->${link.target} names a cluster that the stack lacks`);
-    return together(
-      checks.flatMap((check) => {
-        if (check.scope !== "link") return [];
-        const ask = (): Promise<Asked> => {
-          const context = { ...asking, link, source, target, deadline: deadlineOf(check, asking) };
-          const run = (): Promise<Finding> => check.run(context);
-          return one(check, `${link.source}->${link.target}`, source, asking, () => check.applies(context), run);
-        };
-        return [{ check, ask }];
-      }),
-    );
+    return checks.flatMap((check): Question[] => {
+      if (check.scope !== "link") return [];
+      const ask = (): Promise<Asked> => {
+        const context = { ...asking, link, source, target, deadline: deadlineOf(check, asking) };
+        const run = (): Promise<Finding> => check.run(context);
+        return one(check, `${link.source}->${link.target}`, source, asking, () => check.applies(context), run);
+      };
+      return [{ check, ask }];
+    });
   });
-  const settled = await Promise.allSettled([...ofClusters, ...ofLinks]);
-  const failed = settled.find((outcome) => outcome.status === "rejected");
-  if (failed) throw failed.reason;
-  return settled.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value : []));
+  const lists = [...ofClusters, ...ofLinks];
+  const isHealth = ({ check }: Question): boolean => check.group === "health";
+  const health = await allSettled(
+    lists
+      .flat()
+      .filter(isHealth)
+      .map(({ ask }) => ask()),
+  );
+  const others = await allSettled(lists.map((questions) => inTurn(questions.filter((one) => !isHealth(one)))));
+  return [...health, ...others.flat()];
 }
 
-/** Asks the health checks at once, because they change nothing, and then the others in their order. */
-async function together(questions: readonly { check: Check; ask: () => Promise<Asked> }[]): Promise<Asked[]> {
-  const [readOnly, others] = [true, false].map((health) =>
-    questions.filter(({ check }) => (check.group === "health") === health),
-  );
-  const settled = await Promise.allSettled((readOnly ?? []).map(({ ask }) => ask()));
+async function inTurn(questions: readonly Question[]): Promise<Asked[]> {
+  const answers: Asked[] = [];
+  for (const { ask } of questions) answers.push(await ask());
+  return answers;
+}
+
+/** Like Promise.all, but nothing is under way any more when it rejects. */
+async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(promises);
   const failed = settled.find((outcome) => outcome.status === "rejected");
   if (failed) throw failed.reason;
-  const answers = settled.flatMap((outcome) => (outcome.status === "fulfilled" ? outcome.value : []));
-  for (const { ask } of others ?? []) answers.push(await ask());
-  return answers;
+  return settled.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
 }
 
 function deadlineOf(check: Check, { deadlineSeconds, signal }: Asking): Deadline {

@@ -27,6 +27,8 @@ export interface Finding {
   why: string;
   /** What was looked at. Example: `east service default/nginx-svc-west` */
   objects: string[];
+  /** What a reader must know of a yes: a fault that was seen on the way to it. */
+  remark?: string;
   /** The next command to type. Every `no` has one. */
   next?: string;
   /** Only from the damage group. */
@@ -90,8 +92,8 @@ export type Check = ClusterCheck | LinkCheck;
 
 export const always = (): Promise<undefined> => Promise.resolve(undefined);
 
-export function yes(why: string, objects: string[]): Finding {
-  return { answer: "yes", why, objects };
+export function yes(why: string, objects: string[], remark?: string): Finding {
+  return { answer: "yes", why, objects, ...(remark !== undefined && { remark }) };
 }
 
 export function no(why: string, objects: string[], next: string, mends?: Mend[]): Finding {

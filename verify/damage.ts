@@ -277,7 +277,7 @@ const stalled: LinkCheck = {
         metadata: { namespace: extension, name: `controller-${context.link.target}` },
       }),
     ];
-    if (fault === undefined) return yes("a service that was exported just now is mirrored", objects);
+    if (fault === undefined) return yes("a service that was exported just now is mirrored", objects, room.remark());
     return no(fault, objects, heal(context), [restartController(context)]);
   },
 };

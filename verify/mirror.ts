@@ -136,7 +136,8 @@ export const mirrorChecks: LinkCheck[] = steps.map((step) => ({
       named(target, "service", { metadata: { namespace: room.namespace, name: "web" } }),
       named(source, "service", { metadata: { namespace: room.namespace, name: `web-${target.name}` } }),
     ];
-    return fault ? no(fault, objects, controllerLogs(context)) : yes(step.yes, objects);
+    const remark = room.remark();
+    return fault ? no(fault, objects, controllerLogs(context)) : yes(step.yes, objects, remark);
   },
 }));
 

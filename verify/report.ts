@@ -8,9 +8,9 @@ const titleWidth = 66;
 const whereWidth = 12;
 
 /** One row, printed as soon as the answer is known. */
-export function row({ answer, seconds, on, title, why, id, objects, next }: Result): string {
+export function row({ answer, seconds, on, title, why, id, objects, next, remark }: Result): string {
   const line = `${marks[answer]} ${seconds.toFixed(1).padStart(6)} s  ${on.padEnd(whereWidth)} ${title.padEnd(titleWidth)} ${id}`;
-  if (answer === "yes") return line;
+  if (answer === "yes") return remark ? `${line}\n${" ".repeat(14)}${remark}` : line;
   const lines = [line, `${" ".repeat(14)}${why}`];
   if (answer === "no") {
     lines.push(...objects.map((object) => `${" ".repeat(14)}looked at: ${object}`), `${" ".repeat(14)}next: ${next}`);

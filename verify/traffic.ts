@@ -190,7 +190,8 @@ export const trafficChecks: LinkCheck[] = questions.map((question) => ({
       named(source, "service", { metadata: { namespace: room.namespace, name: mirrorName("web", target.name) } }),
       named(target, "deployment", { metadata: { namespace: extension, name: "linkerd-gateway" } }),
     ];
-    if (fault === undefined) return yes(question.yes, objects);
+    const remark = room.remark();
+    if (fault === undefined) return yes(question.yes, objects, remark);
     const next = unprepared
       ? controllerLogs(context)
       : kubectl(target, `-n ${extension} logs deploy/linkerd-gateway -c linkerd-proxy`);

@@ -148,6 +148,7 @@ export const validationChecks: LinkCheck[] = questions.map((question) => ({
       named(target, "service", { metadata: { namespace, name: question.service } }),
       named(source, "service", { metadata: { namespace, name: mirrorName(question.service, target.name) } }),
     ];
-    return fault ? no(fault, objects, controllerLogs(context)) : yes(question.yes, objects);
+    const remark = room.remark();
+    return fault ? no(fault, objects, controllerLogs(context)) : yes(question.yes, objects, remark);
   },
 }));
