@@ -282,9 +282,11 @@ export class Room {
     const name = `beacon-${this.beacons++}`;
     const labels = { [exportLabel]: "true" };
     const ports = [{ name: "http", port: 80 }];
-    // Another name than the service's: both have a mirror. TEST-NET-1 (RFC 5737): nobody ever sends a request there.
+    // Another name than the service's, since both have a mirror. Linkerd's controller crashes on an address without targetRef
+    // (linkerd2, createHeadlessMirrorEndpoints). TEST-NET-1 (RFC 5737): nobody ever sends a request there.
     const hostname = `${name}-host`;
-    const subsets = [{ addresses: [{ ip: "192.0.2.1", hostname }], ports }];
+    const address = { ip: "192.0.2.1", hostname, targetRef: { kind: "Pod", name: hostname, namespace } };
+    const subsets = [{ addresses: [address], ports }];
     const headless = { ...labels, "service.kubernetes.io/headless": "" };
     await target.core.createNamespacedService({
       namespace,
