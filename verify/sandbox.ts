@@ -1,5 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { found, statusOf, type Cluster, type Endpoints, type Event, type Pod, type Service } from "./api";
+import {
+  found,
+  statusOf,
+  type Cluster,
+  type KubernetesObject,
+  type Endpoints,
+  type Event,
+  type Pod,
+  type Service,
+} from "./api";
 import type { LinkName } from "./stack";
 import { addresses, exportLabel, mirrorName, type Expected, type Mirrored } from "./mirrors";
 import { allOpen, Deadline, until, View } from "./watch";
@@ -143,19 +152,25 @@ export class Room {
   }
 
   /**
-   * Watches the source until nothing is missing there.
+   * Watches until nothing is missing.
    *
    * Where that takes long, the endpoints of what this room exports are touched. Linkerd's controller watches services and
    * endpoints apart from each other, and passes over endpoints whose service it has not seen yet. It also overwrites the
    * endpoints of a headless mirror when the update of a service reaches it after that of its endpoints (linkerd2,
    * handleRemoteExportedServiceUpdated in cluster_watcher.go). It mends both with the next change of the endpoints, and users
    * meet both; `remark` tells.
+   *
+   * @param views what `missing` looks at. Default: services and endpoints of the source
    */
-  async until(missing: () => string | undefined, deadline: Deadline): Promise<string | undefined> {
+  async until(
+    missing: () => string | undefined,
+    deadline: Deadline,
+    views: readonly View<KubernetesObject>[] = [this.services, this.endpoints],
+  ): Promise<string | undefined> {
     for (;;) {
       const last = deadline.leftMs() <= touchAfterSeconds * 1000;
       const round = last ? deadline : new Deadline(touchAfterSeconds, deadline.signal);
-      const still = await until([this.services, this.endpoints], missing, round);
+      const still = await until(views, missing, round);
       if (still === undefined || last) return still;
       this.touched.push(missing() ?? still);
       await this.touch();

@@ -4,7 +4,6 @@ import { controllerLogs, wholeFault } from "./mirror";
 import { addresses, isHeadless, mirrorName, type Expected } from "./mirrors";
 import type { Room } from "./sandbox";
 import { noMirror } from "./simulated";
-import { until } from "./watch";
 
 /** `SkippedMirroring` is the name the seed knows; linkerd2's cluster_watcher.go says `ServiceMirroringSkipped` now. */
 const skipReasons = ["ServiceMirroringSkipped", "SkippedMirroring"];
@@ -14,7 +13,7 @@ const deadlineSeconds = 90;
 async function skipEvent(room: Room, { deadline }: LinkContext): Promise<string | undefined> {
   await room.statefulSet(deadline);
   const service = await room.withoutPorts("no-ports-event");
-  return until([room.events], () => eventFault(room.events.items(), service), deadline);
+  return room.until(() => eventFault(room.events.items(), service), deadline, [room.events]);
 }
 
 /** Why no event tells the owner of the service that it is skipped, or undefined. */
