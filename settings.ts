@@ -54,8 +54,6 @@ export interface Settings {
   registryMirror?: string;
   /** existing: one entry a cluster. */
   existing: Record<string, ExistingCluster>;
-  /** Leave the replicas of workloads as they are in the cluster. Not a setting: `npm run rotate` has it so. Default: false */
-  keepReplicas: boolean;
 }
 
 /** Settings as they were typed: nothing checked yet. `undefined` is what was not set. */
@@ -107,7 +105,7 @@ export function readSettings(root = process.cwd()): Settings {
   }
   // The same as the setting, for a shell: a directory is a path of one machine, a stack's settings are everybody's.
   raw.chartDirectory ??= process.env.MESH_CHART_DIRECTORY;
-  return { ...checkSettings(raw, root), keepReplicas: process.env.MESH_KEEP_REPLICAS === "true" };
+  return checkSettings(raw, root);
 }
 
 /** Pulumi hands every setting over as text: numbers, booleans and lists as JSON. */
@@ -167,7 +165,6 @@ export function checkSettings(raw: RawSettings, root: string): Settings {
     images: checkStrings("images", raw.images ?? [], problems),
     registryMirror: raw.registryMirror === undefined ? undefined : text("registryMirror", ""),
     existing: checkExisting(raw.existing, runtime, clusters, problems),
-    keepReplicas: false,
   };
   if (problems.found.length > 0) throw new RefusedError(problems.found);
   return settings;

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { parseDocument } from "yaml";
 import { connectAll, type Cluster } from "../verify/api";
-import { restartOutdated, rotationProblems } from "../verify/rotation";
+import { rotationProblems } from "../verify/rotation";
 import { readStack, UsageError } from "../verify/stack";
 import { parseStackOnly } from "./arguments";
 import { run as raise } from "./start";
@@ -13,8 +13,6 @@ import { chooseRuntime, project, readSettings } from "./stackFile";
 export interface RotationStep {
   what: string;
   settings: { trustAnchors?: number[]; issuerGeneration?: number };
-  /** The control plane restarts in every step; here all other meshed pods do, too. */
-  restartsPods: boolean;
 }
 
 /** What the stack's certificates are made with now. */
@@ -29,7 +27,6 @@ export function issuerSteps({ issuerGeneration }: Generations): RotationStep[] {
     {
       what: "new issuers, and pods restarted",
       settings: { issuerGeneration: issuerGeneration + 1 },
-      restartsPods: true,
     },
   ];
 }
@@ -47,14 +44,13 @@ export function anchorSteps({ trustAnchors, issuerGeneration }: Generations): Ro
   const [first = 1, second] = trustAnchors;
   const [from, to] = second === undefined ? [first, first + 1] : [Math.min(first, second), Math.max(first, second)];
   const steps = [
-    { what: "both anchors trusted everywhere", settings: { trustAnchors: [from, to] }, restartsPods: true },
-    { what: "issuers signed by the new anchor", settings: { trustAnchors: [to, from] }, restartsPods: false },
+    { what: "both anchors trusted everywhere", settings: { trustAnchors: [from, to] } },
+    { what: "issuers signed by the new anchor", settings: { trustAnchors: [to, from] } },
     {
       what: "new certificates for all pods",
       settings: { issuerGeneration: issuerGeneration + 1 },
-      restartsPods: true,
     },
-    { what: "the old anchor dropped", settings: { trustAnchors: [to] }, restartsPods: true },
+    { what: "the old anchor dropped", settings: { trustAnchors: [to] } },
   ];
   return steps.slice(second === undefined || first < second ? 0 : 1);
 }
@@ -76,35 +72,22 @@ export async function run([kind, ...rest]: string[]): Promise<number> {
   const problems = await rotationProblems(clusters);
   if (problems.length > 0) throw new UserError(["nothing was rotated, because:", ...problems].join("\n"));
 
-  const stop = new AbortController();
-  const onSignal = () => stop.abort();
-  process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  try {
-    for (const [i, { what, settings, restartsPods }] of steps.entries()) {
-      say(`Step ${i + 1} of ${steps.length}: ${what}`);
-      writeSettings(file, settings);
-      const code = await raise([stack]);
-      if (code !== 0) {
-        say(`The rotation of stack ${stack} stopped here. Next: ${again} goes on with it`);
-        return code;
-      }
-      if (restartsPods) await restartOutdated(clusters, say, stop.signal);
+  for (const [i, { what, settings }] of steps.entries()) {
+    say(`Step ${i + 1} of ${steps.length}: ${what}`);
+    writeSettings(file, settings);
+    const code = await raise([stack]);
+    if (code !== 0) {
+      say(`The rotation of stack ${stack} stopped here. Next: ${again} goes on with it`);
+      return code;
     }
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new UserError(
-      `${error.message}\nThe rotation of stack ${stack} stopped here. Next: ${again} goes on with it`,
-    );
-  } finally {
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   }
   say(`Rotated. ${file} now says which generations stack ${stack} has: keep it.`);
   return 0;
 }
 
-/** The stack's clusters, and an environment in which pulumi is found and leaves replicas as they are. */
+/** The stack's clusters. */
 async function clustersOf(stack: string): Promise<Cluster[]> {
-  Object.assign(process.env, await stackEnvironment(stack, chooseRuntime(stack)), { MESH_KEEP_REPLICAS: "true" });
+  Object.assign(process.env, await stackEnvironment(stack, chooseRuntime(stack)));
   try {
     return Object.values(await connectAll(await readStack(stack)));
   } catch (error) {

@@ -62,7 +62,7 @@ export class Mesh extends pulumi.ComponentResource {
         child,
       );
       const multicluster = new Multicluster(full, { cluster, linkerd, charts, trust }, child);
-      new Workloads(full, { cluster, linkerd, trust, keepReplicas: settings.keepReplicas }, child);
+      new Workloads(full, { cluster, linkerd, multicluster, trust }, child);
 
       ends.set(clusterName, { cluster, linkerd, multicluster });
       this.clusters[clusterName] = {

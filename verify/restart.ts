@@ -1,4 +1,4 @@
-import { found, kubectl, statusOf, type Cluster, type Pod } from "./api";
+import { found, type Cluster, type Pod } from "./api";
 import { isReady } from "./sandbox";
 import { until, View, type Deadline } from "./watch";
 
@@ -8,38 +8,7 @@ export function controllerOf(pod: Pod): { kind: string; name: string; uid: strin
 }
 
 /** Deletes a pod and waits until its controller has as many ready pods as before, so that one is away at a time. */
-export function replace(cluster: Cluster, pod: Pod, deadline: Deadline): Promise<void> {
-  const { namespace = "", name = "" } = pod.metadata ?? {};
-  return replaced(cluster, pod, deadline, async () => {
-    await found(cluster.core.deleteNamespacedPod({ namespace, name }));
-  });
-}
-
-/** The same by an eviction, which waits for the pod's PodDisruptionBudget. */
-export function evict(cluster: Cluster, pod: Pod, deadline: Deadline): Promise<void> {
-  const { namespace = "", name = "" } = pod.metadata ?? {};
-  const body = { metadata: { namespace, name } };
-  return replaced(cluster, pod, deadline, async () => {
-    for (;;) {
-      try {
-        await found(cluster.core.createNamespacedPodEviction({ namespace, name, body }));
-        return;
-      } catch (error) {
-        // 429: the budget allows no disruption now. https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
-        if (statusOf(error) !== 429) throw error;
-        if (deadline.leftMs() === 0) {
-          const next = kubectl(cluster, `-n ${namespace} get poddisruptionbudgets`);
-          throw new Error(`a PodDisruptionBudget does not let pod ${namespace}/${name} go. Next: ${next}`, {
-            cause: error,
-          });
-        }
-      }
-      await deadline.pause();
-    }
-  });
-}
-
-async function replaced(cluster: Cluster, pod: Pod, deadline: Deadline, remove: () => Promise<void>): Promise<void> {
+export async function replace(cluster: Cluster, pod: Pod, deadline: Deadline): Promise<void> {
   const { namespace = "", name = "", uid } = pod.metadata ?? {};
   const owner = controllerOf(pod)?.uid;
   const path = `/api/v1/namespaces/${namespace}/pods`;
@@ -47,7 +16,7 @@ async function replaced(cluster: Cluster, pod: Pod, deadline: Deadline, remove: 
   const ready = (): Pod[] => view.items().filter((one) => isReady(one) && controllerOf(one)?.uid === owner);
   try {
     const before = ready().length;
-    await remove();
+    await found(cluster.core.deleteNamespacedPod({ namespace, name }));
     const missing = (): string | undefined =>
       view.items().some((one) => one.metadata?.uid === uid)
         ? `pod ${namespace}/${name} is still there`

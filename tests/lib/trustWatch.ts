@@ -69,7 +69,7 @@ export class TrustWatch {
     const before = this.certificates.get(cluster) ?? now;
     this.certificates.set(cluster, now);
     const pods = ((await api.list("/api/v1/pods")) as Pod[]).filter(
-      ({ metadata }) => metadata.annotations?.[trustAnnotation] && !metadata.deletionTimestamp,
+      ({ metadata }) => isMeshed(metadata) && !metadata.deletionTimestamp,
     );
     const present = new Set(pods.map(({ metadata }) => metadata.uid));
     for (const [uid, proxy] of this.proxies) {
@@ -119,6 +119,11 @@ async function certificatesOf(api: Api): Promise<Certificates> {
     anchors: bundle.match(/-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g) ?? [],
     issuer: Buffer.from(issuer.body.data["tls.crt"] ?? "", "base64").toString(),
   };
+}
+
+/** Linkerd's own pods carry the annotation. The others live in `default`, whose pods get a proxy. */
+function isMeshed({ annotations, namespace }: Pod["metadata"]): boolean {
+  return annotations?.[trustAnnotation] !== undefined || namespace === "default";
 }
 
 function isIdentity({ metadata }: Pick<Pod, "metadata">): boolean {

@@ -392,22 +392,12 @@ test("every cluster trusts the very same roots", () => {
   assert.deepEqual(bundle("east"), { "ca-bundle.crt": "ROOT\n" });
 });
 
-test("workloads are the manifests, with the trust fingerprint on pods and on nothing else", () => {
-  const { objs } = one(update, ":ConfigGroup", "mesh-west-workloads") as {
-    objs: { kind: string; metadata: Properties; spec: Properties }[];
-  };
-  const manifests = update.plan.clusters.find(({ name }) => name === "west")?.manifests ?? [];
-  assert.equal(objs.length, manifests.length);
-  objs.forEach((object, i) => {
-    if (object.kind === "Service") assert.deepEqual(object, manifests[i]);
-    else {
-      assert.deepEqual(object.metadata, manifests[i]?.metadata);
-      const template = object.spec.template as { metadata: { annotations: Properties } };
-      assert.deepEqual(template.metadata.annotations, {
-        "linkerd-multicluster-mesh/trust": update.plan.trust.dataPlane,
-      });
-    }
-  });
+test("workloads are the manifests as they are written, and restart when the certificates of pods change", () => {
+  const { objs } = one(update, ":ConfigGroup", "mesh-west-workloads") as { objs: Properties[] };
+  assert.deepEqual(objs, update.plan.clusters.find(({ name }) => name === "west")?.manifests);
+  const { triggers, environment } = one(update, "command:local:Command", "mesh-west-restart");
+  assert.deepEqual(triggers, [update.plan.trust.dataPlane]);
+  assert.deepEqual(environment, { MESH_CLUSTER_NAME: "west" });
 });
 
 test("a provider is known by a plain name that changes exactly when the cluster is another one", () => {

@@ -1,0 +1,164 @@
+import { readFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiException, AppsV1Api, CoreV1Api, KubeConfig, type V1Pod } from "@kubernetes/client-node";
+import { ownKubeconfig } from "./clusters/lifecycle/places";
+import { variable } from "./clusters/lifecycle/spec";
+
+/** How long one pod may take to go, and its successor to become ready. */
+const restartMilliseconds = 300_000;
+
+/** `kubectl rollout restart` sets it as well. */
+const restartedAt = "kubectl.kubernetes.io/restartedAt";
+
+/** On the namespaces of runs of verify and acceptance, which see to their own pods. */
+const runLabel = "linkerd-multicluster-mesh/verify-run";
+
+interface Apis {
+  core: CoreV1Api;
+  apps: AppsV1Api;
+}
+
+/**
+ * Restarts the meshed pods that are older than the newest identity controller, and waits until the next ones are ready. Run
+ * by workloads.ts when certificates change; in a new cluster there is none to restart.
+ *
+ * A proxy reads the trust anchors and gets its certificate when it starts. Deployments restart by their own strategy, which
+ * brings a pod before another goes. All other pods are evicted one at a time, so that those with update strategy OnDelete or
+ * below a partition restart too, and PodDisruptionBudgets are kept.
+ *
+ * Environment: MESH_CLUSTER_NAME (the name outside) of a local cluster, else MESH_KUBECONFIG.
+ *
+ * @throws Error naming a pod that nothing makes anew, or whose successor is not ready after five minutes
+ */
+async function restartPods(kubeconfig: string): Promise<void> {
+  const config = new KubeConfig();
+  config.loadFromString(kubeconfig);
+  const apis = { core: config.makeApiClient(CoreV1Api), apps: config.makeApiClient(AppsV1Api) };
+  const pods = await outdated(apis);
+  const stuck = pods.filter((pod) => ["Job", undefined].includes(controllerOf(pod)?.kind));
+  if (stuck.length > 0) {
+    throw new Error(
+      `nothing makes these pods anew, and their proxies keep the old trust anchor: ${stuck.map(called).join(", ")}. ` +
+        "Next: delete them, or wait for their Jobs, then the same command again",
+    );
+  }
+  const done = new Set<string>();
+  for (const pod of pods) {
+    const deployment = await deploymentOf(apis, pod);
+    if (deployment === undefined) {
+      console.log(`restarting pod ${called(pod)}`);
+      await evict(apis, pod);
+    } else if (!done.has(deployment)) {
+      done.add(deployment);
+      console.log(`restarting deployment ${deployment}`);
+      await rollOut(apis, pod.metadata?.namespace ?? "", deployment.split("/")[1] ?? "");
+    }
+  }
+}
+
+/** Highest ordinal first, as a StatefulSet restarts its own. */
+async function outdated({ core }: Apis): Promise<V1Pod[]> {
+  const [{ items: pods }, { items: namespaces }] = await Promise.all([
+    core.listPodForAllNamespaces(),
+    core.listNamespace(),
+  ]);
+  const injected = new Map(
+    namespaces.map(({ metadata }) => [metadata?.name, metadata?.annotations?.["linkerd.io/inject"] === "enabled"]),
+  );
+  const others = new Set(
+    namespaces
+      .filter(({ metadata }) => metadata?.labels?.[runLabel] !== undefined)
+      .map(({ metadata }) => metadata?.name),
+  );
+  const born = ({ metadata }: V1Pod) => metadata?.creationTimestamp?.getTime() ?? 0;
+  const isIdentity = ({ metadata }: V1Pod) =>
+    metadata?.labels?.["linkerd.io/control-plane-component"] === "identity" && metadata.namespace === "linkerd";
+  const newest = Math.max(...pods.filter(isIdentity).map(born));
+  return pods
+    .filter((pod) => {
+      const { namespace, deletionTimestamp, annotations } = pod.metadata ?? {};
+      const wanted = annotations?.["linkerd.io/inject"] ?? (injected.get(namespace) ? "enabled" : "disabled");
+      const ended = ["Succeeded", "Failed"].includes(pod.status?.phase ?? "");
+      if (namespace === "linkerd" || others.has(namespace) || deletionTimestamp || ended) return false;
+      return (hasProxy(pod) || (wanted === "enabled" && controllerOf(pod) !== undefined)) && born(pod) < newest;
+    })
+    .sort((a, b) => called(b).localeCompare(called(a), "en", { numeric: true }));
+}
+
+/** The proxy is an init container where it is a native sidecar. */
+function hasProxy({ spec }: V1Pod): boolean {
+  return [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].some(({ name }) => name === "linkerd-proxy");
+}
+
+const called = ({ metadata }: V1Pod): string => `${metadata?.namespace}/${metadata?.name}`;
+
+function controllerOf({ metadata }: V1Pod): { kind: string; name: string; uid: string } | undefined {
+  return metadata?.ownerReferences?.find(({ controller }) => controller);
+}
+
+async function deploymentOf({ apps }: Apis, pod: V1Pod): Promise<string | undefined> {
+  const controller = controllerOf(pod);
+  if (controller?.kind !== "ReplicaSet") return undefined;
+  const namespace = pod.metadata?.namespace ?? "";
+  const { metadata } = await apps.readNamespacedReplicaSet({ namespace, name: controller.name });
+  const owner = metadata?.ownerReferences?.find((reference) => reference.controller);
+  return owner?.kind === "Deployment" ? `${namespace}/${owner.name}` : undefined;
+}
+
+async function evict({ core }: Apis, pod: V1Pod): Promise<void> {
+  const { namespace = "", name = "", uid } = pod.metadata ?? {};
+  const owner = controllerOf(pod)?.uid;
+  const siblings = async () => {
+    const { items } = await core.listNamespacedPod({ namespace });
+    return items.filter((one) => controllerOf(one)?.uid === owner);
+  };
+  const isReady = ({ metadata, status }: V1Pod) =>
+    !metadata?.deletionTimestamp &&
+    (status?.conditions ?? []).some(({ type, status }) => type === "Ready" && status === "True");
+  const before = (await siblings()).filter(isReady).length;
+  await until(`a PodDisruptionBudget does not let pod ${called(pod)} go`, async () => {
+    try {
+      await core.createNamespacedPodEviction({ namespace, name, body: { metadata: { namespace, name } } });
+    } catch (error) {
+      // 429: the budget allows no disruption now. https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
+      if (error instanceof ApiException && error.code === 429) return false;
+      if (!(error instanceof ApiException && error.code === 404)) throw error;
+    }
+    return true;
+  });
+  await until(`the pod that follows ${called(pod)} is not ready`, async () => {
+    const now = await siblings();
+    return now.every(({ metadata }) => metadata?.uid !== uid) && now.filter(isReady).length >= before;
+  });
+}
+
+async function rollOut({ apps }: Apis, namespace: string, name: string): Promise<void> {
+  const { spec } = await apps.readNamespacedDeployment({ namespace, name });
+  const value = { ...spec?.template.metadata?.annotations, [restartedAt]: new Date().toISOString() };
+  const body = [{ op: "add", path: "/spec/template/metadata/annotations", value }];
+  const { metadata } = await apps.patchNamespacedDeployment({ namespace, name, body });
+  await until(`deployment ${namespace}/${name} does not end its restart`, async () => {
+    const { spec, status } = await apps.readNamespacedDeployment({ namespace, name });
+    const { observedGeneration = 0, updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status ?? {};
+    const wanted = spec?.replicas ?? 1;
+    const all = updatedReplicas >= wanted && availableReplicas >= wanted && replicas === updatedReplicas;
+    return observedGeneration >= (metadata?.generation ?? 0) && all;
+  });
+}
+
+/** @throws Error with what stands in the way after five minutes */
+async function until(obstacle: string, done: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + restartMilliseconds;
+  while (!(await done())) {
+    if (Date.now() > end) throw new Error(obstacle);
+    await sleep(500);
+  }
+}
+
+/** The cluster's kubeconfig. */
+async function given(): Promise<string> {
+  const { MESH_KUBECONFIG } = process.env;
+  return MESH_KUBECONFIG ?? (await readFile(ownKubeconfig(variable("MESH_CLUSTER_NAME")), "utf8"));
+}
+
+void given().then(restartPods);
