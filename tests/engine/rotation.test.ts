@@ -3,6 +3,8 @@
  * one. The proxies are modelled: see tests/lib/trustWatch.ts. Interrupted in the middle, and gone on with.
  */
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Api } from "../lib/api";
@@ -19,8 +21,23 @@ interface Outputs {
 let stack: TestStack;
 let outputs: Outputs;
 
+/** Kubernetes does not restart its pods when their template changes. */
+const onDelete = {
+  apiVersion: "apps/v1",
+  kind: "StatefulSet",
+  metadata: { name: "vault" },
+  spec: {
+    serviceName: "vault",
+    replicas: 2,
+    updateStrategy: { type: "OnDelete" },
+    selector: { matchLabels: { app: "vault" } },
+    template: { metadata: { labels: { app: "vault" } }, spec: { containers: [{ name: "vault", image: "vault" }] } },
+  },
+};
+
 before(async () => {
   stack = await TestStack.create({ "mesh:runtime": "kwok" });
+  fs.writeFileSync(path.join(stack.checkout, "manifests/west/vault.yaml"), JSON.stringify(onDelete));
   await script("start", stack.name);
   outputs = await stack.outputs<Outputs>({ showSecrets: true });
 });
@@ -64,6 +81,43 @@ test("new issuers: pods restart, and every one trusts every other all the while"
   // One an old and a new one for each of both clusters.
   assert.deepEqual([seen.anchors.size, seen.issuers.size], [1, 4]);
   await unchanged();
+});
+
+const sets = "/apis/apps/v1/namespaces/default/statefulsets";
+
+function west(): Api {
+  return new Api(outputs.kubeconfigs.west ?? "");
+}
+
+test("a rotation restarts pods with update strategy OnDelete, and leaves replicas that were scaled alone", async () => {
+  const scale = { spec: { replicas: 5 } };
+  assert.equal((await west().ask("PATCH", `${sets}/nginx-set/scale`, scale)).status, 200);
+  const uids = async (app: string) => {
+    const pods = await west().list(`/api/v1/namespaces/default/pods?labelSelector=app%3D${app}`);
+    return pods.map(({ metadata }) => metadata.uid ?? "");
+  };
+  await eventually(async () => assert.equal((await uids("nginx-set")).length, 5));
+  const before = [...(await uids("vault")), ...(await uids("nginx-set"))];
+
+  await script("rotate", "issuers", stack.name);
+  const after = [...(await uids("vault")), ...(await uids("nginx-set"))];
+  assert.equal(after.length, 7);
+  assert.deepEqual(after.filter((uid) => before.includes(uid)), []); // prettier-ignore
+  assert.equal((await west().get(`${sets}/nginx-set`)).body.spec?.replicas, 5);
+  await unchanged();
+  assert.equal((await west().get(`${sets}/nginx-set`)).body.spec?.replicas, 5);
+});
+
+test("a meshed pod that nobody makes anew is named, and nothing is rotated", async () => {
+  const containers = ["app", "linkerd-proxy"].map((name) => ({ name, image: name }));
+  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "bare" }, spec: { containers } };
+  await west().create("/api/v1/namespaces/default/pods", pod);
+  const before = stack.settings();
+  const { ok, output } = await stack.script("rotate", "anchor", stack.name);
+  assert.equal(ok, false);
+  assert.match(output, /nothing was rotated, because:\nwest: pod default\/bare has no controller, .* Next: kubectl /);
+  assert.deepEqual(stack.settings(), before);
+  assert.equal((await west().ask("DELETE", "/api/v1/namespaces/default/pods/bare")).status, 200);
 });
 
 test("a new anchor, its rotation killed in the second step and gone on with: never without a common one", async (t) => {

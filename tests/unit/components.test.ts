@@ -400,6 +400,19 @@ test("workloads are the manifests as they are written, and restart when the cert
   assert.deepEqual(environment, { MESH_CLUSTER_NAME: "west" });
 });
 
+test("a k3d cluster's DNS lets nobody keep an answer for its own domain, and kwok has none", () => {
+  const { metadata, data } = one(update, ":ConfigMap", "mesh-east-dns") as Record<string, Properties>;
+  assert.deepEqual(metadata, { name: "coredns-custom", namespace: "kube-system" });
+  assert.match(
+    String(data?.["mesh.server"]),
+    /^east\.cluster\.local:53 \{[^]*kubernetes east\.cluster\.local \{[^]*ttl 0\n/,
+  );
+  assert.equal(
+    kwok.asked.some(({ name }) => name === "mesh-east-dns"),
+    false,
+  );
+});
+
 test("a provider is known by a plain name that changes exactly when the cluster is another one", () => {
   const identifier = (raised: Raised) => one(raised, "providers:kubernetes", "mesh-east").clusterIdentifier;
   assert.equal(typeof identifier(update), "string");
