@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { parseDocument } from "yaml";
-import { connectAll, type Cluster } from "../verify/api";
+import { connectAll, reason, type Cluster } from "../verify/api";
 import { rotationProblems } from "../verify/rotation";
 import { readStack, UsageError } from "../verify/stack";
 import { parseStackOnly } from "./arguments";
@@ -69,7 +69,10 @@ export async function run([kind, ...rest]: string[]): Promise<number> {
   });
   const again = steps.length === 1 ? `npm start -- ${stack}` : `npm run rotate -- anchor ${stack}`;
   const clusters = await clustersOf(stack);
-  const problems = await rotationProblems(clusters);
+  const problems = await rotationProblems(clusters).catch((error: unknown) => {
+    const next = `npm start -- ${stack}, which starts a stopped cluster`;
+    throw new UserError(`the pods of stack ${stack} cannot be listed: ${reason(error)}. Next: ${next}`);
+  });
   if (problems.length > 0) throw new UserError(["nothing was rotated, because:", ...problems].join("\n"));
 
   for (const [i, { what, settings }] of steps.entries()) {
