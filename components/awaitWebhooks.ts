@@ -39,17 +39,19 @@ async function awaitWebhooks(kubeconfig: string): Promise<void> {
       }),
   ];
   const end = Date.now() + deadlineMilliseconds;
-  for (const question of questions) {
-    for (;;) {
-      const refusal = await question().then(
-        () => undefined,
-        (error: unknown) => webhookFailure(error),
-      );
-      if (refusal === undefined) break;
-      if (Date.now() > end) throw new Error(`Linkerd's webhooks do not answer: ${refusal}`);
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
-  }
+  await Promise.all(
+    questions.map(async (question) => {
+      for (;;) {
+        const refusal = await question().then(
+          () => undefined,
+          (error: unknown) => webhookFailure(error),
+        );
+        if (refusal === undefined) break;
+        if (Date.now() > end) throw new Error(`Linkerd's webhooks do not answer: ${refusal}`);
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+    }),
+  );
 }
 
 /** The API server's words when it could not reach a webhook. Any other refusal is the cluster's own, and an answer. */
