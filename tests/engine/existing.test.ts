@@ -70,9 +70,15 @@ test("definitions of the Gateway API that are not Linkerd's are refused before a
   await apis.west?.ask("DELETE", `${definitions}/${name}`);
 });
 
+/** A second update reads each gateway's address, and changes nothing. */
+async function unchanged(): Promise<void> {
+  const { changes } = succeeded(await stack.up());
+  assert.deepEqual(changes.filter(({ op }) => op !== "read"), []); // prettier-ignore
+}
+
 test("up, destroy and up again work without a changed setting", async () => {
   succeeded(await stack.up());
-  assert.deepEqual(succeeded(await stack.up()).changes, []);
+  await unchanged();
   for (const name of names) assert.equal((await kept(name)).length, 4);
 
   succeeded(await stack.destroy());
@@ -84,5 +90,5 @@ test("up, destroy and up again work without a changed setting", async () => {
   }
 
   succeeded(await stack.up());
-  assert.deepEqual(succeeded(await stack.up()).changes, []);
+  await unchanged();
 });
