@@ -116,7 +116,7 @@ async function evict({ core }: Apis, pod: V1Pod): Promise<void> {
     !metadata?.deletionTimestamp &&
     (status?.conditions ?? []).some(({ type, status }) => type === "Ready" && status === "True");
   const before = (await siblings()).filter(isReady).length;
-  await until(`a PodDisruptionBudget does not let pod ${called(pod)} go`, async () => {
+  await until(`a PodDisruptionBudget does not let pod ${called(pod)} go`, namespace, async () => {
     try {
       await core.createNamespacedPodEviction({ namespace, name, body: { metadata: { namespace, name } } });
     } catch (error) {
@@ -126,7 +126,7 @@ async function evict({ core }: Apis, pod: V1Pod): Promise<void> {
     }
     return true;
   });
-  await until(`the pod that follows ${called(pod)} is not ready`, async () => {
+  await until(`the pod that follows ${called(pod)} is not ready`, namespace, async () => {
     const now = await siblings();
     return now.every(({ metadata }) => metadata?.uid !== uid) && now.filter(isReady).length >= before;
   });
@@ -137,7 +137,7 @@ async function rollOut({ apps }: Apis, namespace: string, name: string): Promise
   const value = { ...spec?.template.metadata?.annotations, [restartedAt]: new Date().toISOString() };
   const body = [{ op: "add", path: "/spec/template/metadata/annotations", value }];
   const { metadata } = await apps.patchNamespacedDeployment({ namespace, name, body });
-  await until(`deployment ${namespace}/${name} does not end its restart`, async () => {
+  await until(`deployment ${namespace}/${name} does not end its restart`, namespace, async () => {
     const { spec, status } = await apps.readNamespacedDeployment({ namespace, name });
     const { observedGeneration = 0, updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status ?? {};
     const wanted = spec?.replicas ?? 1;
@@ -147,10 +147,11 @@ async function rollOut({ apps }: Apis, namespace: string, name: string): Promise
 }
 
 /** @throws Error with what stands in the way after five minutes */
-async function until(obstacle: string, done: () => Promise<boolean>): Promise<void> {
+async function until(obstacle: string, namespace: string, done: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + restartMilliseconds;
   while (!(await done())) {
-    if (Date.now() > end) throw new Error(obstacle);
+    if (Date.now() > end)
+      throw new Error(`${obstacle} after five minutes. Next: kubectl -n ${namespace} describe pods`);
     await sleep(500);
   }
 }
