@@ -26,11 +26,15 @@ export async function heal(asking: Omit<Asking, "tell">, dryRun: boolean): Promi
   const tell: Asking["tell"] = ({ result }) => {
     if (result.answer === "no") console.log(row(result));
   };
-  // Half of a mesh that is starting looks damaged, and would be mended for nothing.
-  const fallen = await awaitStanding(asking);
-  fallen.forEach(tell);
-  const mended = await mendDamage(asking, tell, dryRun);
-  return mended && fallen.length === 0 ? 0 : 1;
+  try {
+    // Half of a mesh that is starting looks damaged, and would be mended for nothing.
+    const fallen = await awaitStanding(asking);
+    fallen.forEach(tell);
+    const mended = await mendDamage(asking, tell, dryRun);
+    return mended && fallen.length === 0 ? 0 : 1;
+  } finally {
+    for (const name of await asking.rooms.close()) console.error(`could not remove ${name}: delete it by hand`);
+  }
 }
 
 /** Asks until all has stood for a while; what does not in time is returned. */

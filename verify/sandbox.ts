@@ -85,14 +85,16 @@ export class Rooms {
   }
 
   /**
-   * Removes every namespace of this run and waits until it is gone. Not stopped by the signal that ended the run.
+   * Removes every namespace of this run and waits until it is gone. Not stopped by the signal that ended the run. A room that
+   * is asked for afterwards is made anew.
    *
    * @returns what would not go in time
    */
   async close(): Promise<string[]> {
     const opened = await Promise.allSettled([...this.rooms.values()]);
     for (const room of opened) if (room.status === "fulfilled") await room.value.close();
-    const left = await Promise.all(this.made.map(({ cluster, name }) => remove(cluster, name)));
+    this.rooms.clear();
+    const left = await Promise.all(this.made.splice(0).map(({ cluster, name }) => remove(cluster, name)));
     return left.filter((name) => name !== undefined);
   }
 }
