@@ -108,7 +108,7 @@ export const secondsSince = (began: number): number => Number(((Date.now() - beg
 /** No name may fail for this long before all counts as well. Headless names have been seen to die half a minute late. */
 const steadySeconds = 30;
 
-/** Asks for every name each second, beside whatever else goes on, and notes the last failure. */
+/** Asks for every name each second, while other work goes on, and notes the last failure. */
 export class Prober {
   private readonly began = Date.now();
   private lastFailure = this.began;

@@ -130,7 +130,7 @@ export class Client {
     return exec.exec(namespace, this.pod, "curl", command, out, err, null, false, onStatus) as Promise<Socket>;
   }
 
-  /** Sends one request. Never rejects: whatever goes wrong is the reply's fault. */
+  /** Sends one request. Never rejects: an error becomes the reply's fault. */
   async ask(url: string): Promise<Reply> {
     let text = "";
     const running = this.run(["curl", "-s", "-i", "--max-time", "5", url], (more) => (text += more));

@@ -10,7 +10,7 @@ export interface Context {
   signal: AbortSignal;
   /** The running mesh, connected when it is first asked for. */
   mesh: () => Promise<Mesh>;
-  /** The user's own `linkerd`. Undefined where there is none. */
+  /** Path of the user's own `linkerd`. Undefined if it is not installed. */
   linkerd?: string;
   /** Filled before the clusters go. */
   belongings?: Belongings;

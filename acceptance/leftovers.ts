@@ -35,7 +35,7 @@ export async function belongingsOf(stack: string, env: Environment): Promise<Bel
 }
 
 /**
- * Whatever of the stack is left on this machine, in words. Empty where nothing is.
+ * Lists everything that the stack has left on this machine, in words. Empty if nothing is left.
  *
  * @param runId marks the processes of this run
  */

@@ -8,7 +8,7 @@ import { loadScript, parseLine, tally, type Request, type Tally } from "./reques
 /** As components/linkerd.ts puts it on every pod that a rotation restarts. */
 const trustAnnotation = "linkerd-multicluster-mesh/trust";
 
-/** The loop ends by itself after this time, whatever becomes of the acceptance. */
+/** The loop ends by itself after this time, even if the acceptance was killed. */
 const longestSeconds = 3600;
 
 /** A request in flight takes three seconds at most. */

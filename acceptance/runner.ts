@@ -17,7 +17,7 @@ export interface Step<Context> {
   cleanup?: true;
   /**
    * @param figures filled while it runs, so that a failed step reports what it has measured
-   * @throws StepFailed, NotRun, or whatever went wrong
+   * @throws StepFailed, NotRun, or any other error
    */
   run(context: Context, figures: Figures): Promise<void>;
 }

@@ -3,7 +3,7 @@ import type { KubernetesObject } from "./rendering";
 const configuration = "linkerd-policy-validator-webhook-config";
 
 /**
- * The policy validator's webhook with failure policy `Ignore`, whatever the setting `webhookFailurePolicy` says. Other
+ * The policy validator's webhook with failure policy `Ignore`. The setting `webhookFailurePolicy` does not change it. Other
  * webhooks stay as they are.
  *
  * The policy controller closes each connection two seconds after its last request (`header_read_timeout` in

@@ -19,8 +19,8 @@ interface Apis {
 }
 
 /**
- * Restarts the meshed pods that are older than the newest identity controller, and waits until the next ones are ready. Run
- * by workloads.ts when certificates change; in a new cluster there is none to restart.
+ * Restarts the meshed pods that are older than the newest identity controller, and waits until the next ones are ready. workloads.ts
+ * runs it when certificates change. In a new cluster no pod is older.
  *
  * A proxy reads the trust anchors and gets its certificate when it starts. Deployments restart by their own strategy, which
  * brings a pod before another goes. All other pods are evicted one at a time, so that those with update strategy OnDelete or
@@ -146,7 +146,7 @@ async function rollOut({ apps }: Apis, namespace: string, name: string): Promise
   });
 }
 
-/** @throws Error with what stands in the way after five minutes */
+/** @throws Error that names the obstacle, after five minutes */
 async function until(obstacle: string, namespace: string, done: () => Promise<boolean>): Promise<void> {
   const end = Date.now() + restartMilliseconds;
   while (!(await done())) {

@@ -17,7 +17,7 @@ export interface Access {
  * engine's events do not have it: it is a secret.
  *
  * @param cluster its name in the mesh
- * @throws Error when there is none
+ * @throws Error when the cluster has no kubeconfig
  */
 export async function accessTo(stack: string, cluster: string): Promise<Access> {
   if (chooseRuntime(stack) !== "existing") {

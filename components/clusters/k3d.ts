@@ -51,8 +51,8 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
  * Has the cluster's DNS answer for its own domain without a time to live.
  *
  * CoreDNS lets clients keep an answer for five seconds. A pod that restarts leaves its headless service at once, and so does
- * its mirror; a client that still has its address in that time asks an address that is gone. Of 334 requests to a headless
- * name during a rotation seven failed with the five seconds, and none without.
+ * its mirror; a client that still has its address in that time asks an address that is gone. Of the requests
+ * to a headless name during an anchor rotation, 7 of 334 failed with the five seconds, and 1 of 548 without.
  * k3s imports this ConfigMap: https://docs.k3s.io/networking/networking-services#coredns
  */
 function freshDns(name: string, domain: string, opts: pulumi.CustomResourceOptions): void {
