@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import { program } from "./clusters/program";
+import { kubeconfigEnvironment } from "./givenKubeconfig";
 import type { Linkerd } from "./linkerd";
 import type { Multicluster } from "./multicluster";
 import { multiclusterNamespace } from "./multicluster";
@@ -107,16 +108,12 @@ export class MulticlusterLink extends pulumi.ComponentResource {
  * Deleting a Link leaves its mirror services behind; this removes them when a link goes and its cluster stays.
  */
 function mirrorCleanup(name: string, source: Cluster, link: string, opts: pulumi.CustomResourceOptions) {
-  const { lifeline, plan, kubeconfig } = source;
+  const { lifeline } = source;
   return new command.local.Command(
     `${name}-mirror-cleanup`,
     {
       delete: program("components/removeMirrors.ts"),
-      // A local cluster's kubeconfig is known by its name: twenty kilobytes less in the state.
-      environment: {
-        MESH_LINK: link,
-        ...(lifeline ? { MESH_CLUSTER_NAME: plan.outsideName } : { MESH_KUBECONFIG: kubeconfig }),
-      },
+      environment: { MESH_LINK: link, ...kubeconfigEnvironment(source) },
       addPreviousOutputInEnv: false,
     },
     { ...opts, ...(lifeline && { deletedWith: lifeline, dependsOn: lifeline }) },

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
-import { ownKubeconfig } from "./clusters/lifecycle/places";
 import { variable } from "./clusters/lifecycle/spec";
+import { givenKubeconfig } from "./givenKubeconfig";
 
 /**
  * Removes the mirror services that a deleted Link left behind. Run by link.ts when a link is destroyed.
@@ -23,11 +22,5 @@ async function removeMirrors(kubeconfig: string, link: string): Promise<void> {
   }
 }
 
-/** The source cluster's kubeconfig. */
-async function given(): Promise<string> {
-  const { MESH_KUBECONFIG } = process.env;
-  return MESH_KUBECONFIG ?? (await readFile(ownKubeconfig(variable("MESH_CLUSTER_NAME")), "utf8"));
-}
-
 // Without a verb, as states of before have it too.
-void given().then((kubeconfig) => removeMirrors(kubeconfig, variable("MESH_LINK")));
+void givenKubeconfig().then((kubeconfig) => removeMirrors(kubeconfig, variable("MESH_LINK")));

@@ -1,8 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiException, AppsV1Api, CoreV1Api, KubeConfig, type V1Pod } from "@kubernetes/client-node";
-import { ownKubeconfig } from "./clusters/lifecycle/places";
-import { variable } from "./clusters/lifecycle/spec";
+import { givenKubeconfig } from "./givenKubeconfig";
 
 /** How long one pod may take to go, and its successor to become ready. */
 const restartMilliseconds = 300_000;
@@ -156,10 +154,4 @@ async function until(obstacle: string, namespace: string, done: () => Promise<bo
   }
 }
 
-/** The cluster's kubeconfig. */
-async function given(): Promise<string> {
-  const { MESH_KUBECONFIG } = process.env;
-  return MESH_KUBECONFIG ?? (await readFile(ownKubeconfig(variable("MESH_CLUSTER_NAME")), "utf8"));
-}
-
-void given().then(restartPods);
+void givenKubeconfig().then(restartPods);

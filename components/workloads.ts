@@ -6,6 +6,7 @@ import type { TrustPlan } from "../plan";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import { program } from "./clusters/program";
+import { kubeconfigEnvironment } from "./givenKubeconfig";
 import type { Linkerd } from "./linkerd";
 import type { Multicluster } from "./multicluster";
 
@@ -48,9 +49,7 @@ export class Workloads extends pulumi.ComponentResource {
       `${name}-restart`,
       {
         create: program("components/restartPods.ts"),
-        environment: cluster.lifeline
-          ? { MESH_CLUSTER_NAME: cluster.plan.outsideName }
-          : { MESH_KUBECONFIG: cluster.kubeconfig },
+        environment: kubeconfigEnvironment(cluster),
         triggers: [trust.dataPlane],
         addPreviousOutputInEnv: false,
       },
