@@ -81,8 +81,23 @@ function plugin(name: "kubernetes" | "tls" | "command", instead: Pick<Tool, "mod
   };
 }
 
+const helm: Tool = {
+  name: "helm",
+  // The one that the kubernetes provider of registry-only/ has in it, so that both are built from the same modules.
+  version: "v3.18.6",
+  oldest: "3.12.0",
+  programs: ["helm"],
+  versionArgs: ["version", "--short"],
+  download: ({ os, arch }) => ({
+    urls: [`https://get.helm.sh/helm-v3.18.6-${os}-${arch}.tar.gz`],
+    checksums: `https://get.helm.sh/helm-v3.18.6-${os}-${arch}.tar.gz.sha256sum`,
+  }),
+  modules: ["helm"],
+};
+
 const engine: Tool[] = [
   pulumi,
+  helm,
   plugin("kubernetes", { modules: ["provider-kubernetes"] }),
   plugin("tls", { modules: [], standIn: "registry-only/plugins" }),
   plugin("command", { modules: [], standIn: "registry-only/plugins" }),

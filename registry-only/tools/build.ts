@@ -72,6 +72,13 @@ const modules: Record<string, Module> = {
       files: ["schema.json", "terraform-mapping.json"].map((file) => `cmd/pulumi-resource-kubernetes/${file}`),
     },
   },
+  helm: {
+    version: "v3.18.6",
+    packages: ["helm.sh/helm/v3/cmd/helm"],
+    output: "helm",
+    stamp: "-X helm.sh/helm/v3/internal/version.version=v3.18.6",
+    seconds: 120,
+  },
   k3d: {
     version: "v5.9.0",
     packages: ["github.com/k3d-io/k3d/v5"],
