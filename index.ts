@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { findCharts } from "./charts";
 import { claimClusters } from "./components/clusters/claims";
-import { Mesh } from "./components/mesh";
+import { Mesh, renderCharts } from "./components/mesh";
 import { curlCommands, warnBeforeExpiry } from "./outputs";
 import { makePlan } from "./plan";
 import { preflight } from "./preflight";
@@ -16,9 +16,10 @@ export = async () => {
   const settings = readSettings();
   const plan = makePlan(pulumi.getStack(), settings);
   const owner = `stack ${plan.stack} of ${process.cwd()}`;
-  const [charts] = await Promise.all([findCharts(plan.charts), preflight({ plan, settings, owner })]);
+  const [paths] = await Promise.all([findCharts(plan.charts), preflight({ plan, settings, owner })]);
 
   if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });
+  const charts = await renderCharts("mesh", { plan, settings, paths });
   const mesh = new Mesh("mesh", { plan, settings, charts, owner });
 
   warnBeforeExpiry(mesh);

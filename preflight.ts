@@ -5,7 +5,6 @@ import { type LocalRuntime, problem, wake } from "./components/clusters/lifecycl
 import { dockerProblem, imagesProblem, k3d, networkProblem } from "./components/clusters/lifecycle/k3d";
 import { kwok } from "./components/clusters/lifecycle/kwok";
 import { onPath } from "./components/clusters/lifecycle/places";
-import type { Plan } from "./plan";
 import { RefusedError } from "./settings";
 
 /**
@@ -16,9 +15,6 @@ import { RefusedError } from "./settings";
  * @throws RefusedError with every problem found
  */
 export async function preflight({ plan, settings, owner }: ClustersArgs): Promise<void> {
-  // As the engine tells its programs; the SDK has no other way to ask.
-  const few = fewOperations(plan, Number(process.env.PULUMI_NODEJS_PARALLEL));
-  if (few) await pulumi.log.warn(few);
   if (plan.runtime === "existing") {
     if (!settings.installGatewayApi) return;
     const existing = Object.entries(settings.existing);
@@ -64,31 +60,6 @@ export async function preflight({ plan, settings, owner }: ClustersArgs): Promis
         }
       }),
     ),
-  );
-}
-
-/** Of Linkerd's control plane: identity, destination, injector. */
-const controlPlaneDeployments = 3;
-/** Of the multicluster extension, beside a controller for each link: the gateway and the mirror of local services. */
-const extensionDeployments = 2;
-
-/**
- * Why an update of these clusters can stand still, or undefined.
- *
- * A Deployment holds one of the engine's operations until its pods are ready, and they wait for an account that the same
- * chart may bring after it. With as many of them as there are operations the accounts never come, and ten minutes later the
- * update fails. Seen at eight clusters with eight operations, which are the default on two cores; cli/backend.ts sets no bound.
- *
- * @param operations how many the engine runs side by side (`--parallel`, PULUMI_PARALLEL)
- */
-export function fewOperations({ clusters, stack }: Pick<Plan, "clusters" | "stack">, operations: number) {
-  const waiting = clusters
-    .map(({ targets }) => Math.max(controlPlaneDeployments, extensionDeployments + targets.length))
-    .reduce((sum, deployments) => sum + deployments, 0);
-  if (!(operations <= waiting)) return undefined;
-  return (
-    `${operations} operations run side by side, and ${waiting} Deployments can wait for accounts that come after them: ` +
-    `an update can stand still for ten minutes and fail. Next: pulumi up --parallel ${2 * waiting}, or npm start -- ${stack}`
   );
 }
 

@@ -1,50 +1,35 @@
-import * as k8s from "@pulumi/kubernetes";
-import * as pulumi from "@pulumi/pulumi";
-import { isLocal } from "./clusters/cluster";
+import type * as pulumi from "@pulumi/pulumi";
 import { drainedBeforeExit } from "./gracefulExit";
+import { type KubernetesObject, Objects } from "./objects";
+import { fill } from "./placeholders";
 import { withoutRefusals } from "./policyValidator";
-import { type ChartArgs, type KubernetesObject, type Options, rendering } from "./rendering";
 import { slim } from "./slimCrds";
 import { unsettled } from "./unsettledServices";
 
-/** Either hands out its children, and is there when they are ready. */
-export type Chart = k8s.helm.v4.Chart | k8s.yaml.v2.ConfigGroup;
+export interface ChartArgs {
+  /** What the chart was rendered to. */
+  objects: KubernetesObject[];
+  /** Texts for the placeholders in them, by name. */
+  texts?: Record<string, pulumi.Input<string>>;
+  /** Provider of the objects that stay when the chart goes. Default: the same as the others'. */
+  keptBy?: pulumi.ProviderResource;
+}
+
+export interface Options {
+  parent: pulumi.Resource;
+  dependsOn?: pulumi.Resource[];
+}
 
 /**
  * A chart's objects in one cluster, each a resource.
  *
- * In a cluster of yours it is Pulumi's own helm.v4.Chart, which renders it in each preview. In a local one it is a group of the
- * objects it was rendered to once.
- *
- * @example
- * const chart = installChart("mesh-east-multicluster", { cluster, chart: path, namespace: "linkerd-multicluster", values: {} }, { parent });
+ * @example const chart = installChart("mesh-east-multicluster", { objects }, { parent });
  */
-export function installChart(name: string, args: ChartArgs, opts: Options): Chart {
-  const { cluster, chart, namespace, values, keptBy } = args;
-  if (!isLocal(cluster)) {
-    const transforms = [(args: pulumi.ResourceTransformArgs) => shapeChild(args, keptBy)];
-    return new k8s.helm.v4.Chart(name, { chart, namespace, values }, { ...opts, transforms });
-  }
-  // JSON is YAML.
-  const write = (objects: KubernetesObject[]) =>
-    objects.map((object) => JSON.stringify(shaped(object))).join("\n---\n");
-  const file = rendering(name, { cluster, chart, namespace, values, write }, opts);
-  return new k8s.yaml.v2.ConfigGroup(name, { files: [file] }, opts);
-}
-
-/**
- * The transform of a helm.v4.Chart: the provider calls back for each child.
- *
- * @param keptBy provider of the objects that Helm's resource policy keeps
- */
-export function shapeChild(
-  { type, props, opts }: pulumi.ResourceTransformArgs,
-  keptBy?: pulumi.ProviderResource,
-): pulumi.ResourceTransformResult | undefined {
-  const [, kind = ""] = /^kubernetes:(?:core|apps|[a-z]+\.k8s\.io)\/v1:(\w+)$/.exec(type) ?? [];
-  if (!(kind in shapes)) return undefined;
-  const object = shaped({ ...props, kind } as KubernetesObject);
-  return { props: object, opts: keptBy && isKept(object) ? { ...opts, provider: keptBy } : opts };
+export function installChart(name: string, { objects, texts = {}, keptBy }: ChartArgs, opts: Options): Objects {
+  const filled = objects.map((object) => fill(shaped(object), texts) as KubernetesObject);
+  const optionsOf = (object: KubernetesObject) =>
+    isKept(object) ? { retainOnDelete: true, ...(keptBy && { provider: keptBy }) } : {};
+  return new Objects(name, { objects: filled, optionsOf }, opts);
 }
 
 /** https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource */
@@ -59,6 +44,8 @@ const shapes: Record<string, (object: KubernetesObject) => KubernetesObject> = {
   ValidatingWebhookConfiguration: withoutRefusals,
 };
 
-function shaped(object: KubernetesObject): KubernetesObject {
-  return shapes[object.kind]?.(object) ?? object;
+/** As the program wants it. A kind of the same name in a group of somebody else's stays as it is. */
+export function shaped(object: KubernetesObject): KubernetesObject {
+  const ofKubernetes = /^(v1|apps\/v1|[a-z]+\.k8s\.io\/v1)$/.test(object.apiVersion);
+  return (ofKubernetes && shapes[object.kind]?.(object)) || object;
 }

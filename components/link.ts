@@ -9,6 +9,7 @@ import type { Linkerd } from "./linkerd";
 import type { Multicluster } from "./multicluster";
 import { multiclusterNamespace } from "./multicluster";
 import { RemoteAccess } from "./remoteAccess";
+import { makeSecret } from "./secret";
 
 /** One end of a link. */
 export interface LinkEnd {
@@ -49,15 +50,15 @@ export class MulticlusterLink extends pulumi.ComponentResource {
       { parent: this },
     );
     const credentials = `cluster-credentials-${link}`;
-    const stringData = { kubeconfig: access.kubeconfig };
+    const texts = { kubeconfig: access.kubeconfig };
     const type = "mirror.linkerd.io/remote-kubeconfig";
     // Twice: the mirror reads its own, the destination controller the one in Linkerd's namespace.
-    const forMirror = new k8s.core.v1.Secret(
+    const forMirror = makeSecret(
       `${name}-mirror`,
-      { metadata: { name: credentials, namespace: multiclusterNamespace }, type, stringData },
+      { metadata: { name: credentials, namespace: multiclusterNamespace }, type, texts },
       { ...inSource, dependsOn: source.multicluster.namespace },
     );
-    const forDestination = new k8s.core.v1.Secret(
+    const forDestination = makeSecret(
       `${name}-destination`,
       {
         metadata: {
@@ -70,7 +71,7 @@ export class MulticlusterLink extends pulumi.ComponentResource {
           },
         },
         type,
-        stringData,
+        texts,
       },
       { ...inSource, dependsOn: source.linkerd.namespace },
     );

@@ -2,34 +2,91 @@ import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ChartPaths } from "../charts";
-import type { TrustPlan } from "../plan";
+import type { ClusterPlan, TrustPlan } from "../plan";
+import type { Settings } from "../settings";
 import { installChart } from "./chart";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import { program } from "./clusters/program";
 import { definitions } from "./definitions";
+import type { KubernetesObject } from "./objects";
+import { placeholder } from "./placeholders";
+import { type Capabilities, renderChart } from "./rendering";
+import { makeSecret } from "./secret";
 import { type Issuer, type Webhook, webhookServices } from "./trustAnchor";
 
 /** Pods carry it so that they restart, in the graph's order, when certificates change. */
 export const trustAnnotation = "linkerd-multicluster-mesh/trust";
 
+/** What Linkerd's charts are rendered to for one cluster. */
+export interface LinkerdCharts {
+  definitions: KubernetesObject[];
+  controlPlane: KubernetesObject[];
+}
+
+export interface LinkerdRendering {
+  paths: ChartPaths;
+  cluster: ClusterPlan;
+  trust: TrustPlan;
+  settings: Pick<Settings, "proxyLogLevel" | "webhookFailurePolicy" | "installGatewayApi">;
+  capabilities: Capabilities;
+}
+
+/** Renders the charts of `new Linkerd(name, ...)`. */
+export async function renderLinkerd(
+  name: string,
+  { paths, cluster, trust, settings, capabilities }: LinkerdRendering,
+): Promise<LinkerdCharts> {
+  const common = { namespace: "linkerd", capabilities };
+  const [definitions, controlPlane] = await Promise.all([
+    renderChart({
+      ...common,
+      chart: paths["linkerd-crds"],
+      release: `${name}-crds`,
+      // `linkerd check` fails without the Gateway API, and k3s' own copy goes with Traefik, which is off.
+      values: { installGatewayAPI: settings.installGatewayApi },
+    }),
+    renderChart({
+      ...common,
+      chart: paths["linkerd-control-plane"],
+      release: `${name}-control-plane`,
+      values: {
+        clusterDomain: cluster.domain,
+        identityTrustDomain: cluster.domain,
+        identityTrustAnchorsPEM: placeholder("trustBundle"),
+        identity: { externalCA: true, issuer: { scheme: "kubernetes.io/tls" } },
+        // Given, or the charts make new ones at every render and every update restarts the control plane.
+        ...Object.fromEntries(
+          Object.keys(webhookServices).map((webhook) => [
+            webhook,
+            { externalSecret: true, caBundle: placeholder(webhook) },
+          ]),
+        ),
+        // Its schedule is taken from the clock, and it reports to Linkerd's makers.
+        disableHeartBeat: true,
+        proxy: { logLevel: settings.proxyLogLevel },
+        webhookFailurePolicy: settings.webhookFailurePolicy,
+        // The identity controller sees a changed issuer about a minute late; a restart sees it at once.
+        podAnnotations: { [trustAnnotation]: trust.controlPlane },
+      },
+    }),
+  ]);
+  return { definitions, controlPlane };
+}
+
 export interface LinkerdArgs {
   cluster: Cluster;
-  charts: ChartPaths;
+  charts: LinkerdCharts;
   /** Every root to trust, PEM: the very same string in every cluster. */
   trustBundle: pulumi.Input<string>;
   issuer: Issuer;
   trust: TrustPlan;
-  /** Example: `linkerd=debug,warn`, which is the seed's. */
-  proxyLogLevel: string;
   /**
    * `Fail`: no pod starts without its proxy, not even while the injector restarts. `Ignore`: such pods run unmeshed
    * until someone restarts them, which is the chart's default. The policy validator always has `Ignore`: see
    * policyValidator.ts.
    */
   webhookFailurePolicy: "Fail" | "Ignore";
-  /** False where the cluster has the Gateway API's CRDs already, as GKE does. */
-  installGatewayApi: boolean;
 }
 
 /**
@@ -60,44 +117,12 @@ export class Linkerd extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const crds = definitions(
-      `${name}-crds`,
-      {
-        cluster,
-        chart: charts["linkerd-crds"],
-        namespace: "linkerd",
-        // `linkerd check` fails without the Gateway API, and k3s' own copy goes with Traefik, which is off.
-        values: { installGatewayAPI: args.installGatewayApi },
-      },
-      { parent: this },
-    );
+    const crds = definitions(`${name}-crds`, { cluster, objects: charts.definitions }, { parent: this });
     const certificates = this.certificates(name, args);
+    const bundles = Object.entries(issuer.webhooks).map(([webhook, { certPem }]) => [webhook, certPem] as const);
     const controlPlane = installChart(
       `${name}-control-plane`,
-      {
-        cluster,
-        chart: charts["linkerd-control-plane"],
-        namespace: "linkerd",
-        values: {
-          clusterDomain: cluster.plan.domain,
-          identityTrustDomain: cluster.plan.domain,
-          identityTrustAnchorsPEM: args.trustBundle,
-          identity: { externalCA: true, issuer: { scheme: "kubernetes.io/tls" } },
-          // Given, or the charts make new ones at every render and every update restarts the control plane.
-          ...Object.fromEntries(
-            Object.entries(issuer.webhooks).map(([webhook, { certPem }]) => [
-              webhook,
-              { externalSecret: true, caBundle: certPem },
-            ]),
-          ),
-          // Its schedule is taken from the clock, and it reports to Linkerd's makers.
-          disableHeartBeat: true,
-          proxy: { logLevel: args.proxyLogLevel },
-          webhookFailurePolicy: args.webhookFailurePolicy,
-          // The identity controller sees a changed issuer about a minute late; a restart sees it at once.
-          podAnnotations: { [trustAnnotation]: trust.controlPlane },
-        },
-      },
+      { objects: charts.controlPlane, texts: { trustBundle: args.trustBundle, ...Object.fromEntries(bundles) } },
       { parent: this, dependsOn: [crds, ...certificates] },
     );
     if (args.webhookFailurePolicy === "Fail") {
@@ -129,9 +154,9 @@ export class Linkerd extends pulumi.ComponentResource {
     const chart = pulumi.createUrn(`${name}-control-plane`, "kubernetes:helm.sh/v4:Chart", this);
     const webhooks = Object.entries(issuer.webhooks).map(([webhook, { certPem, keyPem }]) => {
       const secret = `${webhookServices[webhook as Webhook]}-k8s-tls`;
-      return new k8s.core.v1.Secret(
+      return makeSecret(
         `${name}-${secret}`,
-        { metadata: { name: secret, namespace }, type, stringData: { "tls.crt": certPem, "tls.key": keyPem } },
+        { metadata: { name: secret, namespace }, type, texts: { "tls.crt": certPem, "tls.key": keyPem } },
         {
           ...child,
           aliases: [pulumi.createUrn(`${name}-control-plane:linkerd/${secret}`, "kubernetes:core/v1:Secret", chart)],
@@ -145,16 +170,12 @@ export class Linkerd extends pulumi.ComponentResource {
         { metadata: { name: "linkerd-identity-trust-roots", namespace }, data: { "ca-bundle.crt": trustBundle } },
         child,
       ),
-      new k8s.core.v1.Secret(
+      makeSecret(
         `${name}-issuer`,
         {
           metadata: { name: "linkerd-identity-issuer", namespace },
           type,
-          stringData: {
-            "tls.crt": issuer.keyPair.certPem,
-            "tls.key": issuer.keyPair.keyPem,
-            "ca.crt": trustBundle,
-          },
+          texts: { "tls.crt": issuer.keyPair.certPem, "tls.key": issuer.keyPair.keyPem, "ca.crt": trustBundle },
         },
         child,
       ),

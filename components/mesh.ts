@@ -2,17 +2,44 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ChartPaths } from "../charts";
 import type { Plan } from "../plan";
 import type { Settings } from "../settings";
-import { makeClusters } from "./clusters";
-import { Linkerd } from "./linkerd";
+import { capabilitiesOf, makeClusters } from "./clusters";
+import { Linkerd, type LinkerdCharts, renderLinkerd } from "./linkerd";
 import { MulticlusterLink, type LinkEnd } from "./link";
-import { Multicluster } from "./multicluster";
+import { Multicluster, renderMulticluster } from "./multicluster";
+import type { KubernetesObject } from "./objects";
 import { TrustAnchor } from "./trustAnchor";
 import { Workloads } from "./workloads";
+
+/** What the charts are rendered to, by cluster. */
+export type MeshCharts = Record<string, { linkerd: LinkerdCharts; multicluster: KubernetesObject[] }>;
+
+/**
+ * Renders all charts of a mesh. Done before any resource is registered: what a preview lists is then the same whether its
+ * clusters are there or not.
+ *
+ * @example const charts = await renderCharts("mesh", { plan, settings, paths });
+ */
+export async function renderCharts(
+  name: string,
+  { plan, settings, paths }: { plan: Plan; settings: Settings; paths: ChartPaths },
+): Promise<MeshCharts> {
+  const { trust } = plan;
+  return Object.fromEntries(
+    await Promise.all(
+      plan.clusters.map(async (cluster) => {
+        const full = `${name}-${cluster.name}`;
+        const args = { paths, cluster, trust, settings, capabilities: await capabilitiesOf(cluster, settings) };
+        const [linkerd, multicluster] = await Promise.all([renderLinkerd(full, args), renderMulticluster(full, args)]);
+        return [cluster.name, { linkerd, multicluster }];
+      }),
+    ),
+  ) as MeshCharts;
+}
 
 export interface MeshArgs {
   plan: Plan;
   settings: Settings;
-  charts: ChartPaths;
+  charts: MeshCharts;
   /** Who the local clusters belong to. Example: `stack dev of /home/alice/mesh` */
   owner: string;
 }
@@ -54,14 +81,16 @@ export class Mesh extends pulumi.ComponentResource {
       const full = `${name}-${clusterName}`;
       const issuer = this.trustAnchor.issuer(cluster.plan);
       const trustBundle = this.trustAnchor.bundlePem;
-      const { proxyLogLevel, webhookFailurePolicy, installGatewayApi } = settings;
+      const { webhookFailurePolicy } = settings;
+      const rendered = charts[clusterName];
+      if (!rendered) throw new Error("renderCharts renders for every planned cluster");
 
       const linkerd = new Linkerd(
         full,
-        { cluster, charts, trust, trustBundle, issuer, proxyLogLevel, webhookFailurePolicy, installGatewayApi },
+        { cluster, charts: rendered.linkerd, trust, trustBundle, issuer, webhookFailurePolicy },
         child,
       );
-      const multicluster = new Multicluster(full, { cluster, linkerd, charts, trust }, child);
+      const multicluster = new Multicluster(full, { cluster, linkerd, chart: rendered.multicluster }, child);
       new Workloads(full, { cluster, linkerd, multicluster, trust }, child);
 
       ends.set(clusterName, { cluster, linkerd, multicluster });

@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "./rendering";
+import type { KubernetesObject } from "./objects";
 
 const configuration = "linkerd-policy-validator-webhook-config";
 

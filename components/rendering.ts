@@ -1,89 +1,97 @@
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import * as pulumi from "@pulumi/pulumi";
-import { version } from "@pulumi/kubernetes/package.json";
-import type { Cluster, LocalCluster } from "./clusters/cluster";
-import { clusterDirectory, exclusively, writePrivately } from "./clusters/lifecycle/places";
+import { text } from "node:stream/consumers";
+import { parseAllDocuments } from "yaml";
+import { RefusedError } from "../settings";
+import { cacheDirectory, exclusively, exists, writePrivately } from "./clusters/lifecycle/places";
+import { isNamespaced, type KubernetesObject } from "./objects";
 
-/** A Kubernetes object as a chart renders it. */
-export interface KubernetesObject {
-  kind: string;
-  metadata: { name: string; annotations?: Record<string, string> };
-  [field: string]: unknown;
+/** What charts may choose by: Helm's `.Capabilities`. */
+export interface Capabilities {
+  /** Example: `v1.34.4` */
+  kubernetesVersion: string;
+  /** Groups with their versions, besides those that Helm knows. Example: `["v1", "policy/v1"]` */
+  apiVersions: string[];
 }
 
-export interface ChartArgs {
-  cluster: Cluster;
+export interface RenderingArgs {
   /** Path of the chart: a directory or an archive. */
   chart: string;
+  /** Helm's name of the release. */
+  release: string;
   namespace: string;
-  /** Without keys: what they are rendered to is kept in a file. */
-  values: Record<string, pulumi.Input<unknown>>;
-  /** Provider of the objects that stay when the chart goes, in a cluster of yours. Default: the cluster's. */
-  keptBy?: pulumi.ProviderResource;
+  /** What is not known yet stands in them as a placeholder: see placeholders.ts. */
+  values: Record<string, unknown>;
+  capabilities: Capabilities;
 }
 
-export interface RenderingArgs extends ChartArgs {
-  cluster: LocalCluster;
-  /** Turns the rendered objects into what is kept. */
-  write: (objects: KubernetesObject[]) => string;
-}
-
-export interface Options {
-  parent: pulumi.Resource;
-  dependsOn?: pulumi.Resource[];
-}
+/** Raised when the same chart and values are rendered to something else than before. */
+const layout = 1;
 
 /**
- * The path of a file with what a chart is rendered to for a local cluster.
+ * The objects of a chart, without Helm's hooks: those are for Helm's own installations.
  *
- * It is rendered once by the cluster's provider, whose Helm it is, and kept beside the cluster's kubeconfig until
- * the cluster goes. Its name is a digest of all that went into it, so that none is ever out of date.
- * Rendering anew in each preview was most of what the providers did there: the control plane's chart makes three RSA keys each
- * time, also where it is given others (docs/performance.md).
+ * `helm template` renders it and asks no cluster, so a preview of an update that is yet to make its clusters knows every
+ * object. The result is kept in the cache directory by a digest of all that went into it, for the control plane's chart
+ * makes three RSA keys each time, also where it is given others (docs/performance.md).
  *
- * Unknown in a preview that does not know the values yet, or is yet to make the cluster. Rendered after what it depends on: the
- * provider learns of new kinds then, when it asks for the cluster's (setKubeVersionAndAPIVersions in pulumi-kubernetes).
- *
- * @throws Error with Helm's words where the chart cannot be rendered
+ * @throws RefusedError with Helm's words where the chart cannot be rendered, or when helm is missing
  * @example
- * const file = rendering("mesh-east-crds", { cluster, chart, namespace: "linkerd", values: {}, write: JSON.stringify }, { parent });
+ * await renderChart({ chart: charts["linkerd-crds"], release: "mesh-east-crds", namespace: "linkerd", values: {}, capabilities });
  */
-export function rendering(
-  name: string,
-  { cluster, chart, namespace, values, write }: RenderingArgs,
-  opts: Options,
-): pulumi.Output<string> {
-  // Without a kubeconfig, as in a preview that is yet to make the cluster, the provider renders nothing.
-  const file = pulumi.all([values, cluster.kubeconfig]).apply(([known]) => {
-    const jsonOpts = JSON.stringify({ path: chart, release_name: name, namespace, values: known });
-    const directory = path.join(clusterDirectory(cluster.plan.outsideName), "charts");
-    const kept = path.join(directory, `${name}-${digest(jsonOpts, chart)}.yaml`);
-    if (fs.existsSync(kept)) return pulumi.output(kept);
-    // What the SDK's own v3.Chart asks the provider for: its helm/v3/helm.ts.
-    const rendered = pulumi.runtime.invokeOutput<{ result: KubernetesObject[] }>(
-      "kubernetes:helm:template",
-      { jsonOpts },
-      { ...opts, provider: cluster.provider },
-    );
-    return rendered.apply(async ({ result }) => {
-      // As helm.v4.Chart does: hooks are for Helm's own installations.
-      const text = write(result.filter(({ metadata }) => !metadata.annotations?.["helm.sh/hook"]));
-      // A preview beside an update writes the same.
-      await exclusively(kept, () => writePrivately(kept, text));
-      return kept;
-    });
-  });
-  // The kubeconfig makes it one, and is not in it.
-  return pulumi.unsecret(file);
+export async function renderChart(args: RenderingArgs): Promise<KubernetesObject[]> {
+  const { chart, ...told } = args;
+  const digest = createHash("sha256").update(JSON.stringify([layout, told, contentOf(chart)])).digest("hex"); // prettier-ignore
+  const kept = path.join(cacheDirectory(), "rendered", `${args.release}-${digest.slice(0, 16)}.json`);
+  if (!(await exists(kept))) {
+    const objects = await template(args);
+    // Stacks that are raised at the same time write the same.
+    await exclusively(kept, () => writePrivately(kept, JSON.stringify(objects)));
+  }
+  return JSON.parse(fs.readFileSync(kept, "utf8")) as KubernetesObject[];
 }
 
-/** Of what Helm is told, the chart's files, the provider, and the code in this folder, which shapes what is written. */
-function digest(told: string, chart: string): string {
-  const hash = createHash("sha256").update(JSON.stringify([version, told]));
-  for (const directory of [chart, __dirname]) hash.update(contentOf(directory));
-  return hash.digest("hex").slice(0, 16);
+async function template({
+  chart,
+  release,
+  namespace,
+  values,
+  capabilities,
+}: RenderingArgs): Promise<KubernetesObject[]> {
+  const versions = capabilities.apiVersions.flatMap((version) => ["--api-versions", version]);
+  const flags = ["--namespace", namespace, "--kube-version", capabilities.kubernetesVersion, ...versions];
+  const yaml = await helm(
+    ["template", release, chart, "--include-crds", "--no-hooks", "--values", "-", ...flags],
+    values,
+  );
+  // Helm reads and writes YAML 1.1.
+  const objects = parseAllDocuments(yaml, { version: "1.1" }).map(
+    (document) => document.toJS() as KubernetesObject | null,
+  );
+  return objects
+    .filter((object) => object !== null)
+    .map((object) =>
+      isNamespaced(object)
+        ? { ...object, metadata: { ...object.metadata, namespace: object.metadata.namespace ?? namespace } }
+        : object,
+    );
+}
+
+async function helm(args: string[], values: unknown): Promise<string> {
+  const child = spawn("helm", args, { stdio: "pipe" });
+  // JSON is YAML.
+  child.stdin.on("error", () => undefined).end(JSON.stringify(values));
+  const ended = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
+  try {
+    const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+    if (code === 0) return stdout;
+    throw new RefusedError([`chart ${args[2]} cannot be rendered: ${stderr.trim()}. Next: helm ${args.join(" ")}`]);
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ENOENT") throw error;
+    throw new RefusedError(["charts are rendered by helm, which is not on PATH. Next: npm start, which brings it, or install it"]); // prettier-ignore
+  }
 }
 
 const contents = new Map<string, string>();

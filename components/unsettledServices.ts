@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "./rendering";
+import type { KubernetesObject } from "./objects";
 
 /**
  * A Service for whose endpoints the provider does not wait ten seconds to "settle".

@@ -9,6 +9,7 @@ import { program } from "./clusters/program";
 import { kubeconfigEnvironment } from "./givenKubeconfig";
 import type { Linkerd } from "./linkerd";
 import type { Multicluster } from "./multicluster";
+import { Objects } from "./objects";
 
 export interface WorkloadsArgs {
   cluster: Cluster;
@@ -29,20 +30,17 @@ export class Workloads extends pulumi.ComponentResource {
   constructor(name: string, args: WorkloadsArgs, opts: { parent: pulumi.Resource }) {
     const { cluster, linkerd, multicluster, trust } = args;
     super("mesh:index:Workloads", name, {}, inCluster(cluster, opts.parent));
-    const objs = cluster.plan.manifests;
+    const objects = cluster.plan.manifests;
     const injection = new k8s.core.v1.NamespacePatch(
       `${name}-default`,
       { metadata: { name: "default", annotations: { "linkerd.io/inject": "enabled" } } },
       { parent: this },
     );
-    const applied =
-      objs.length > 0
-        ? new k8s.yaml.v2.ConfigGroup(
-            `${name}-workloads`,
-            { objs },
-            { parent: this, dependsOn: [linkerd, injection], transforms: autoscaled(objs) },
-          )
-        : injection;
+    const applied = new Objects(
+      `${name}-workloads`,
+      { objects, optionsOf: autoscaled(objects) },
+      { parent: this, dependsOn: [linkerd, injection] },
+    );
     // Not by an annotation on the pods: an update that changes it sets every field of the manifest again, and so takes back
     // the replicas that an autoscaler or `kubectl scale` set.
     new command.local.Command(
@@ -60,22 +58,15 @@ export class Workloads extends pulumi.ComponentResource {
 }
 
 /**
- * Transforms that leave `spec.replicas` to the HorizontalPodAutoscaler that scales a workload. Empty where none does.
+ * Options that leave `spec.replicas` to the HorizontalPodAutoscaler that scales a workload.
  *
  * With `ignoreChanges` the provider takes a field out of its patch when another manager has it, and keeps its value.
  * https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/#ignorechanges
  */
-export function autoscaled(manifests: Manifest[]): pulumi.ResourceTransform[] {
+export function autoscaled(manifests: Manifest[]): (object: Manifest) => pulumi.CustomResourceOptions {
   const scaled = new Set(manifests.filter(({ kind }) => kind === "HorizontalPodAutoscaler").map(scaleTarget));
-  if (scaled.size === 0) return [];
-  return [
-    ({ type, props, opts }) => {
-      const [, kind] = /^kubernetes:apps\/v1:(Deployment|StatefulSet|ReplicaSet)$/.exec(type) ?? [];
-      const { metadata } = props as Partial<Manifest>;
-      if (!kind || !metadata || !scaled.has(workloadKey(kind, metadata.name, metadata.namespace))) return undefined;
-      return { props, opts: { ...opts, ignoreChanges: ["spec.replicas"] } };
-    },
-  ];
+  return ({ kind, metadata }) =>
+    scaled.has(workloadKey(kind, metadata.name, metadata.namespace)) ? { ignoreChanges: ["spec.replicas"] } : {};
 }
 
 function scaleTarget({ metadata, spec }: Manifest): string {

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { RefusedError } from "../../settings";
 import type { ClustersArgs } from ".";
 import { K3dNetwork, k3dSpec } from "./k3d";
 import { kwokSpec } from "./kwok";
@@ -10,10 +11,22 @@ import { claim } from "./local";
  * An update of its own that comes before a stack's first one, which then need not write the state at each step: killed, it
  * leaves these in the state, and whatever it began goes with them. cli/raise.ts.
  *
- * @example claimClusters("mesh", { plan, settings, owner });
+ * @throws RefusedError when the stack has clusters: all that is in them would be deleted
+ * @example await claimClusters("mesh", { plan, settings, owner });
  */
-export function claimClusters(name: string, { plan, settings, owner }: ClustersArgs): void {
+export async function claimClusters(name: string, { plan, settings, owner }: ClustersArgs): Promise<void> {
   const { runtime } = plan;
+  const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${plan.stack}`;
+  // The engine's own function: what is in the state. pulumi, pkg/resource/deploy/builtins.go.
+  const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName })) as {
+    outputs: Record<string, unknown>;
+  };
+  if (Object.keys(outputs).some((urn) => urn.includes("pulumi:providers:kubernetes::"))) {
+    throw new RefusedError([
+      `MESH_ONLY_CLAIMS is ${JSON.stringify(process.env.MESH_ONLY_CLAIMS)}, but stack ${plan.stack} has clusters already; ` +
+        "npm start sets it, for the first update of a stack. Next: unset MESH_ONLY_CLAIMS",
+    ]);
+  }
   if (runtime === "existing") return;
   const parent = new pulumi.ComponentResource("mesh:index:Mesh", name);
   const network =

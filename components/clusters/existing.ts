@@ -7,6 +7,7 @@ import { parse, stringify } from "yaml";
 import type { ClusterPlan } from "../../plan";
 import type { ExistingCluster as ExistingSettings } from "../../settings";
 import { RefusedError } from "../../settings";
+import type { Capabilities } from "../rendering";
 import { clusterProvider, type Cluster } from "./cluster";
 
 /**
@@ -51,10 +52,8 @@ const gatewayKinds = ["httproutes", "grpcroutes", "tlsroutes", "tcproutes"].map(
  * @throws RefusedError when the context is missing
  */
 export async function gatewayApiProblem(cluster: string, settings: ExistingSettings): Promise<string | undefined> {
-  const { ApiextensionsV1Api, KubeConfig } = await import("@kubernetes/client-node");
-  const config = new KubeConfig();
-  config.loadFromString(readContext(cluster, settings).text);
-  const api = config.makeApiClient(ApiextensionsV1Api);
+  const { ApiextensionsV1Api } = await import("@kubernetes/client-node");
+  const api = (await clientOf(cluster, settings)).makeApiClient(ApiextensionsV1Api);
   const others: string[] = [];
   for (const name of gatewayKinds) {
     try {
@@ -73,6 +72,36 @@ export async function gatewayApiProblem(cluster: string, settings: ExistingSetti
     `installGatewayApi is true, but cluster ${cluster} (${settings.context}) has the Gateway API already, from someone ` +
     `other than Linkerd: ${others.join(", ")}. Next: pulumi config set installGatewayApi false`
   );
+}
+
+/**
+ * Asks the cluster what charts may choose by.
+ *
+ * @throws RefusedError when the context is missing, or the cluster does not answer
+ */
+export async function existingCapabilities(cluster: string, settings: ExistingSettings): Promise<Capabilities> {
+  const { ApisApi, VersionApi } = await import("@kubernetes/client-node");
+  const config = await clientOf(cluster, settings);
+  try {
+    const [{ gitVersion }, { groups }] = await Promise.all([
+      config.makeApiClient(VersionApi).getCode(),
+      config.makeApiClient(ApisApi).getAPIVersions(),
+    ]);
+    const apiVersions = groups.flatMap(({ versions }) => versions.map(({ groupVersion }) => groupVersion));
+    return { kubernetesVersion: gitVersion, apiVersions: ["v1", ...apiVersions] };
+  } catch (error) {
+    throw new RefusedError([
+      `existing.${cluster}.context is ${JSON.stringify(settings.context)}; its API server does not answer: ` +
+        `${(error as Error).message}. Next: kubectl --context ${settings.context} version`,
+    ]);
+  }
+}
+
+async function clientOf(cluster: string, settings: ExistingSettings) {
+  const { KubeConfig } = await import("@kubernetes/client-node");
+  const config = new KubeConfig();
+  config.loadFromString(readContext(cluster, settings).text);
+  return config;
 }
 
 /** What is used here of a kubeconfig. */

@@ -2,7 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ClusterPlan, Plan } from "../../plan";
 import type { ExistingCluster as ExistingSettings, Settings } from "../../settings";
 import type { Cluster } from "./cluster";
-import { ExistingCluster } from "./existing";
+import type { Capabilities } from "../rendering";
+import { ExistingCluster, existingCapabilities } from "./existing";
 import { K3dCluster, K3dNetwork } from "./k3d";
 import { KwokCluster } from "./kwok";
 
@@ -39,3 +40,19 @@ const makers: Record<
     (clusterName, cluster) =>
       new ExistingCluster(clusterName, cluster, settings.existing[cluster.name] as ExistingSettings, opts),
 };
+
+/** Kubernetes of the local clusters, where the image of their nodes tells no other. */
+const localVersion = "v1.34.4";
+
+/**
+ * What the charts may choose by in a cluster, which need not be there yet if it is a local one.
+ *
+ * @throws RefusedError when a cluster of yours does not answer
+ */
+export function capabilitiesOf(cluster: ClusterPlan, settings: Settings): Promise<Capabilities> {
+  const existing = settings.existing[cluster.name];
+  if (settings.runtime === "existing" && existing) return existingCapabilities(cluster.name, existing);
+  // Example: rancher/k3s:v1.34.4-k3s1
+  const [, version] = (settings.runtime === "k3d" && /:(v\d+\.\d+\.\d+)/.exec(settings.nodeImage ?? "")) || [];
+  return Promise.resolve({ kubernetesVersion: version ?? localVersion, apiVersions: [] });
+}

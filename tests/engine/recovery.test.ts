@@ -67,6 +67,12 @@ test("raised from nothing its names are claimed first, and kept, and only then t
   const again = await script("start", stack.name);
   assert.deepEqual(again.match(/^\$ .*pulumi up/gm), ["$ pulumi up"]);
   assert.match(again, /Resources:\n\s+\d+ unchanged/);
+
+  const names = await stack.previewClaims();
+  assert.equal(names.ok, false);
+  // The provider of the engine's own function that looks into the state.
+  assert.deepEqual(names.changes.filter(({ type }) => type !== "pulumi:providers:pulumi"), []); // prettier-ignore
+  assert.match(names.output, /has clusters already; .*Next: unset MESH_ONLY_CLAIMS/);
 });
 
 test("an API server that died is started by a preview, which says so and shows no change", async () => {

@@ -171,6 +171,11 @@ export class TestStack {
     return outcomes.at(-1) as Outcome;
   }
 
+  /** Previews the first of the two updates of `raise`. */
+  previewClaims(): Promise<Outcome> {
+    return this.operation("preview", [], fromNothing[0]);
+  }
+
   /** @param flags more of them. Example: `"--refresh"` */
   preview(...flags: string[]): Promise<Outcome> {
     return this.operation("preview", flags);
@@ -189,6 +194,14 @@ export class TestStack {
   /** The state's text, as the backend has it or with its secrets opened. */
   async exportText({ showSecrets = false } = {}): Promise<string> {
     return this.pulumi("stack", "export", "--stack", this.name, ...(showSecrets ? ["--show-secrets"] : []));
+  }
+
+  /** Gives a state of before another text. Example: `editState((text) => text.replaceAll("old", "new"))` */
+  async editState(change: (text: string) => string): Promise<void> {
+    const file = path.join(this.checkout, ".state/edited.json");
+    fs.writeFileSync(file, change(await this.exportText()), { mode: 0o600 });
+    await this.pulumi("stack", "import", "--stack", this.name, "--file", file);
+    fs.rmSync(file);
   }
 
   async export(): Promise<StateResource[]> {
@@ -296,6 +309,17 @@ export class TestStack {
       seconds,
     };
   }
+}
+
+/**
+ * Each step in words, sorted, to compare a preview with its update. Of a provider whose cluster is replaced the provider itself
+ * names one field, the kubeconfig, while that is unknown, and two later.
+ *
+ * Example: `update urn:pulumi:...::mesh-west-workloads:default/nginx-set: spec.replicas`
+ */
+export function listed({ changes }: Pick<Outcome, "changes">): string[] {
+  const fields = ({ type, diff }: Step) => (type === "pulumi:providers:kubernetes" ? "" : diff.join());
+  return changes.map((step) => `${step.op} ${step.urn}: ${fields(step)}`).sort();
 }
 
 /** Ends the test where it failed. The first error is the one to know: others follow from it, minutes later. */

@@ -146,9 +146,9 @@ test("the script's objects come from the state: by cluster and phase, namespaces
           data: { key: secret },
         }),
         resource("mesh:index:Linkerd$kubernetes:core/v1:Namespace", "mesh-west", { kind: "Namespace" }),
-        resource("mesh:index:Linkerd$kubernetes:yaml/v2:ConfigGroup", "mesh-west-control-plane", { files: [] }, ""),
+        resource("mesh:index:Linkerd$mesh:index:Objects", "mesh-west-control-plane", {}, ""),
         resource(
-          "mesh:index:Linkerd$kubernetes:yaml/v2:ConfigGroup$kubernetes:apps/v1:Deployment",
+          "mesh:index:Linkerd$mesh:index:Objects$kubernetes:apps/v1:Deployment",
           "mesh-west-control-plane:linkerd/linkerd-identity",
           { kind: "Deployment" },
         ),

@@ -4,15 +4,18 @@
  * Mocks know neither charts' objects nor dependsOn, parents and deletedWith: tests/engine looks at those.
  */
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
-import * as state from "@pulumi/pulumi/runtime/state";
 import { claimClusters } from "../../components/clusters/claims";
-import { Mesh } from "../../components/mesh";
+import { Mesh, renderCharts } from "../../components/mesh";
+import type { KubernetesObject } from "../../components/objects";
+import { placeholder } from "../../components/placeholders";
 import { type PackedDefinitions, slim, unpack } from "../../components/slimCrds";
 import type { ChartPaths } from "../../charts";
 import { makePlan, type Plan } from "../../plan";
@@ -26,16 +29,17 @@ interface Asked {
   inputs: Properties;
 }
 
-/** What the provider is told of a chart. */
+/** What Helm is told of a chart. */
 interface Rendering {
-  release_name: string;
+  args: string;
   values: Properties;
 }
 
 interface Registered<Result> {
   asked: Asked[];
-  /** What providers were asked to render: values by the name of the chart's resource. */
+  /** Values by the name of the chart's resource. */
   rendered: Map<string, Properties>;
+  told: Rendering[];
   result: Result;
   plan: Plan;
 }
@@ -43,13 +47,21 @@ type Raised = Registered<Mesh>;
 
 const root = path.join(__dirname, "../..");
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "components-test-"));
-// Where clusters' renderings are kept.
-process.env.XDG_DATA_HOME = scratch;
+/** Stands in for Helm, which the engine tests run: it prints chartObjects, and writes down what it was told. */
+const renderings = path.join(scratch, "renderings");
+const cache = path.join(scratch, "cache");
+const helm = () => `#!/bin/sh
+echo "{\\"args\\": \\"$*\\", \\"values\\": $(cat)}" >> ${renderings}
+case "$2" in *-crds) cat ${scratch}/definitions;; *) cat ${scratch}/objects;; esac
+`;
 const chartPath = (chart: ChartName) => path.join(root, "registry-only/charts", chart);
-const charts = Object.fromEntries(chartNames.map((chart) => [chart, chartPath(chart)])) as ChartPaths;
+const paths = Object.fromEntries(chartNames.map((chart) => [chart, chartPath(chart)])) as ChartPaths;
 const owner = "stack dev of here";
 const raise = (preview: boolean, runtime: Runtime): Promise<Raised> =>
-  register(preview, runtime, (plan, settings) => new Mesh("mesh", { plan, settings, charts, owner }));
+  register(preview, runtime, async (plan, settings) => {
+    const charts = await renderCharts("mesh", { plan, settings, paths });
+    return new Mesh("mesh", { plan, settings, charts, owner });
+  });
 
 /**
  * What the providers would make up: each a word to look for where it must not stand. Secret is what the engine keeps so
@@ -68,8 +80,6 @@ const made = {
     data: pulumi.secret({ "ca.crt": base64("CA OF THE TARGET"), token: base64("TOKEN OF THE ACCOUNT") }),
   },
 } as Record<string, Properties>;
-/** Id of the one object of a chart that the program reads. */
-const gateway = "linkerd-multicluster/linkerd-gateway";
 const secrets = [
   "PRIVATE KEY OF TLS",
   "KUBECONFIG OF THE HOST",
@@ -81,58 +91,90 @@ const secrets = [
 const kubeconfig = path.join(scratch, "kubeconfig");
 const names = ["east", "west"];
 const existing = Object.fromEntries(names.map((name) => [name, { context: name, kubeconfig }]));
-const twoContexts = {
-  clusters: names.map((name) => ({ name, cluster: { server: `https://${name}.example.com` } })),
+const twoContexts = (server: string) => ({
+  clusters: names.map((name) => ({ name, cluster: { server, "insecure-skip-tls-verify": true } })),
   users: names.map((name) => ({ name, user: {} })),
   contexts: names.map((name) => ({ name, context: { cluster: name, user: name } })),
-};
-after(() => fs.rmSync(scratch, { recursive: true }));
+});
+/** What the program asks an API server of yours before it renders charts for it. */
+const apiServer = createServer((request, response) => {
+  const groups = [{ name: "policy", versions: [{ groupVersion: "policy/v1", version: "v1" }] }];
+  response.setHeader("content-type", "application/json");
+  response.end(JSON.stringify(request.url?.startsWith("/version") ? { gitVersion: "v1.33.1" } : { groups }));
+});
+after(() => {
+  apiServer.close();
+  fs.rmSync(scratch, { recursive: true });
+});
 
 function base64(text: string): string {
   return Buffer.from(text).toString("base64");
 }
 
+const decoded = (text: string) => Buffer.from(text, "base64").toString();
+
+/** The value as JSON, and once more with every text in it taken for base64. */
+function readable(value: unknown): string {
+  return JSON.stringify(value) + JSON.stringify(value, (_, inner: unknown) => (typeof inner === "string" ? decoded(inner) : inner)); // prettier-ignore
+}
+
 /** What every chart is rendered to; that of Linkerd's definitions to the first alone. */
 const chartObjects = [
-  { kind: "CustomResourceDefinition", metadata: { name: "servers.policy.linkerd.io" }, spec: { description: "Long." } },
-  { kind: "Service", metadata: { name: "linkerd-dst" }, spec: {} },
-  { kind: "Service", metadata: { name: "linkerd-gateway" }, spec: { type: "LoadBalancer" } },
-  { kind: "Job", metadata: { name: "namespace-metadata", annotations: { "helm.sh/hook": "post-install" } } },
-];
+  {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: "servers.policy.linkerd.io", annotations: { "helm.sh/resource-policy": "keep" } },
+    spec: { description: "Long." },
+  },
+  { apiVersion: "v1", kind: "Service", metadata: { name: "linkerd-dst", namespace: "linkerd" }, spec: {} },
+  {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "linkerd-gateway", namespace: "linkerd-multicluster" },
+    spec: { type: "LoadBalancer" },
+  },
+  {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "linkerd-config", namespace: "linkerd" },
+    data: { values: `identityTrustAnchorsPEM: ${placeholder("trustBundle")}\n`, known: "as it is" },
+  },
+] satisfies KubernetesObject[];
+
+/** What the state has of the stack, by URN. */
+let standing: Record<string, object> = {};
 
 /** Runs a graph against mocks: in a preview nothing that a provider makes up is known. */
 async function register<Result>(
   preview: boolean,
   runtime: Runtime,
-  make: (plan: Plan, settings: Settings) => Result,
+  make: (plan: Plan, settings: Settings) => Promise<Result>,
 ): Promise<Registered<Result>> {
   const asked: Asked[] = [];
-  const rendered = new Map<string, Properties>();
   const mocks: pulumi.runtime.Mocks = {
     newResource({ type, name, inputs, id }) {
       asked.push({ type, name, inputs: inputs as Properties });
       const state = { ...(inputs as Properties), ...(preview ? {} : made[type]) };
-      // As the engine hands a chart's children out without resource references: by their ids.
-      if (type === "kubernetes:helm.sh/v4:Chart" && !preview) state.resources = [gateway];
-      if (id === gateway) state.status = { loadBalancer: { ingress: [{ ip: "192.0.2.7" }] } };
+      if (name.endsWith("/linkerd-gateway") && !preview)
+        state.status = { loadBalancer: { ingress: [{ ip: "192.0.2.7" }] } };
       return { id: id || `id of ${name}`, state };
     },
-    // As the provider renders a chart; it is asked for nothing else.
-    call: ({ token, inputs }) => {
-      assert.equal(token, "kubernetes:helm:template");
-      const { release_name, values } = JSON.parse(String((inputs as Properties).jsonOpts)) as Rendering;
-      rendered.set(release_name, values);
-      return { result: release_name.endsWith("-crds") ? chartObjects.slice(0, 1) : chartObjects };
+    call: ({ token }) => {
+      assert.equal(token, "pulumi:pulumi:readStackResourceOutputs");
+      return { outputs: standing };
     },
   };
-  await pulumi.runtime.setMocks(mocks, "mesh", "dev", preview);
-  // Mocks refuse transforms; they do not run them either. The typings leave getStore out.
-  (state as unknown as { getStore(): { supportsTransforms: boolean } }).getStore().supportsTransforms = true;
+  await pulumi.runtime.setMocks(mocks, "mesh", "dev", preview, "organization");
   const settings = checkSettings({ runtime, ...(runtime === "existing" && { existing }) }, root);
   const plan = makePlan("dev", settings);
-  const result = make(plan, settings);
+  fs.rmSync(renderings, { force: true });
+  fs.rmSync(cache, { recursive: true, force: true });
+  const result = await make(plan, settings);
+  const lines = fs.existsSync(renderings) ? fs.readFileSync(renderings, "utf8").trim().split("\n") : [];
+  const told = lines.map((line) => JSON.parse(line) as Rendering);
+  const rendered = new Map(told.map(({ args, values }) => [args.split(" ")[1] ?? "", values]));
   await pulumi.runtime.disconnect();
-  return { asked, rendered, result, plan };
+  return { asked, rendered, told, result, plan };
 }
 
 let update: Raised;
@@ -140,7 +182,14 @@ let preview: Raised;
 let kwok: Raised;
 let yours: Raised;
 before(async () => {
-  fs.writeFileSync(kubeconfig, JSON.stringify(twoContexts));
+  const asYaml = (objects: KubernetesObject[]) => objects.map((object) => JSON.stringify(object)).join("\n---\n");
+  fs.writeFileSync(path.join(scratch, "definitions"), asYaml(chartObjects.slice(0, 1)));
+  fs.writeFileSync(path.join(scratch, "objects"), asYaml(chartObjects));
+  fs.writeFileSync(path.join(scratch, "helm"), helm(), { mode: 0o755 });
+  Object.assign(process.env, { PATH: `${scratch}:${process.env.PATH}`, XDG_CACHE_HOME: cache });
+  await new Promise<void>((resolve) => apiServer.listen(0, "127.0.0.1", resolve));
+  const server = `http://127.0.0.1:${(apiServer.address() as AddressInfo).port}`;
+  fs.writeFileSync(kubeconfig, JSON.stringify(twoContexts(server)));
   update = await raise(false, "k3d");
   preview = await raise(true, "k3d");
   kwok = await raise(false, "kwok");
@@ -200,6 +249,15 @@ for (const runtime of ["k3d", "kwok"] as const) {
   });
 }
 
+test("names alone are not claimed of a stack that has clusters: the engine would delete all the rest", async () => {
+  standing = {
+    "urn:pulumi:dev::mesh::mesh:index:Mesh$mesh:index:K3dCluster$pulumi:providers:kubernetes::mesh-east": {},
+  };
+  const claimed = register(false, "k3d", (plan, settings) => claimClusters("mesh", { plan, settings, owner }));
+  await assert.rejects(claimed, /MESH_ONLY_CLAIMS .* stack dev has clusters already; .* Next: unset MESH_ONLY_CLAIMS/);
+  standing = {};
+});
+
 test("a child's name begins with its parent's: all begin with the mesh's", () => {
   for (const { name } of update.asked) assert.match(name, /^mesh(-|$)/);
 });
@@ -207,12 +265,12 @@ test("a child's name begins with its parent's: all begin with the mesh's", () =>
 test("no input holds a key, a token or a kubeconfig in plain", () => {
   for (const raised of [update, preview, kwok]) {
     for (const { type, name, inputs } of raised.asked) {
-      const text = JSON.stringify(plain(inputs));
+      const text = readable(plain(inputs));
       for (const secret of secrets) assert.ok(!text.includes(secret), `${type} ${name} holds ${secret} in plain`);
     }
   }
   // And the search finds what it looks for.
-  const all = JSON.stringify(update.asked.map(({ inputs }) => open(inputs)));
+  const all = readable(update.asked.map(({ inputs }) => open(inputs)));
   for (const secret of secrets.slice(0, 3)) assert.ok(all.includes(secret), `${secret} stands nowhere`);
 });
 
@@ -271,10 +329,10 @@ test("a link's credentials stand twice in the source, with an address that the s
     ["mesh-east-to-west-mirror", "linkerd-multicluster"],
     ["mesh-east-to-west-destination", "linkerd"],
   ] as const) {
-    const { metadata, type, stringData } = open(one(update, ":Secret", name)) as {
+    const { metadata, type, data } = open(one(update, ":Secret", name)) as {
       metadata: { name: string; namespace: string; labels?: Properties; annotations?: Properties };
       type: string;
-      stringData: { kubeconfig: string };
+      data: { kubeconfig: string };
     };
     assert.deepEqual([metadata.name, metadata.namespace], ["cluster-credentials-west", namespace]);
     assert.equal(type, "mirror.linkerd.io/remote-kubeconfig");
@@ -285,7 +343,7 @@ test("a link's credentials stand twice in the source, with an address that the s
         "multicluster.linkerd.io/cluster-domain": "west.cluster.local",
       });
     }
-    assert.deepEqual(JSON.parse(stringData.kubeconfig), {
+    assert.deepEqual(JSON.parse(decoded(data.kubeconfig)), {
       apiVersion: "v1",
       kind: "Config",
       clusters: [
@@ -367,12 +425,13 @@ test("charts get every certificate and the settings that keep a second update qu
   const values = (chart: string) => update.rendered.get(`mesh-east-${chart}`) as Record<string, Properties>;
   const controlPlane = values("control-plane");
   for (const webhook of ["proxyInjector", "profileValidator", "policyValidator"]) {
-    assert.deepEqual(controlPlane[webhook], { externalSecret: true, caBundle: "ROOT" });
+    assert.deepEqual(controlPlane[webhook], { externalSecret: true, caBundle: placeholder(webhook) });
   }
   for (const service of ["linkerd-proxy-injector", "linkerd-sp-validator", "linkerd-policy-validator"]) {
-    const { metadata, stringData } = one(update, "core/v1:Secret", `mesh-east-${service}-k8s-tls`);
+    const { metadata, data } = one(update, "core/v1:Secret", `mesh-east-${service}-k8s-tls`);
     assert.deepEqual(metadata, { name: `${service}-k8s-tls`, namespace: "linkerd" });
-    assert.deepEqual(open(stringData), { "tls.crt": "ROOT", "tls.key": "PRIVATE KEY OF TLS AS PKCS#8" });
+    const pair = { "tls.crt": base64("ROOT"), "tls.key": base64("PRIVATE KEY OF TLS AS PKCS#8") };
+    assert.deepEqual(open(data), pair);
   }
   assert.deepEqual(controlPlane.disableHeartBeat, true);
   assert.deepEqual(controlPlane.clusterDomain, "east.cluster.local");
@@ -393,8 +452,16 @@ test("every cluster trusts the very same roots", () => {
 });
 
 test("workloads are the manifests as they are written, and restart when the certificates of pods change", () => {
-  const { objs } = one(update, ":ConfigGroup", "mesh-west-workloads") as { objs: Properties[] };
-  assert.deepEqual(objs, update.plan.clusters.find(({ name }) => name === "west")?.manifests);
+  const written = update.plan.clusters.find(({ name }) => name === "west")?.manifests ?? [];
+  assert.equal(written.length, 6);
+  const made = update.asked.filter(({ name }) => name.startsWith("mesh-west-workloads:"));
+  assert.deepEqual(made.map(({ name }) => name.split("/")[1]).sort(), written.map(({ metadata }) => metadata.name).sort()); // prettier-ignore
+  for (const manifest of written) {
+    assert.deepEqual(
+      one(update, `:${manifest.kind}`, `mesh-west-workloads:default/${manifest.metadata.name}`),
+      manifest,
+    );
+  }
   const { triggers, environment } = one(update, "command:local:Command", "mesh-west-restart");
   assert.deepEqual(triggers, [update.plan.trust.dataPlane]);
   assert.deepEqual(environment, { MESH_CLUSTER_NAME: "west" });
@@ -423,40 +490,35 @@ test("a provider is known by a plain name that changes exactly when the cluster 
 test("Linkerd's definitions are one Command's in a local cluster, and resources in one of yours", () => {
   const { stdin, triggers, environment } = one(update, "command:local:Command", "mesh-east-crds");
   const packed = JSON.parse(stdin as string) as PackedDefinitions;
-  const definition = '{"kind":"CustomResourceDefinition","metadata":{"name":"servers.policy.linkerd.io"},"spec":{}}';
-  assert.deepEqual(unpack(packed), { "servers.policy.linkerd.io": definition });
+  const name = "servers.policy.linkerd.io";
+  const definition = JSON.stringify({ ...chartObjects[0], spec: {} });
+  assert.deepEqual(unpack(packed), { [name]: definition });
   const digest = createHash("sha256").update(definition).digest("hex");
-  assert.deepEqual(packed.digests, { "servers.policy.linkerd.io": digest.slice(0, 16) });
+  assert.deepEqual(packed.digests, { [name]: digest.slice(0, 16) });
   assert.deepEqual([triggers, environment], [["id of mesh-east"], { MESH_CLUSTER_NAME: "east" }]);
-  // A preview that is yet to make the cluster.
-  assert.ok(pulumi.isUnknown(one(preview, "command:local:Command", "mesh-east-crds").stdin));
-  assert.equal(one(yours, "helm.sh/v4:Chart", "mesh-east-crds").chart, charts["linkerd-crds"]);
+  assert.equal(one(preview, "command:local:Command", "mesh-east-crds").stdin, stdin);
+  assert.deepEqual(one(yours, ":CustomResourceDefinition", `mesh-east-crds:${name}`).spec, {});
 });
 
-test("a chart is a group of what it was rendered to in a local cluster, and Pulumi's own Chart in one of yours", () => {
-  const [file = ""] = one(update, ":ConfigGroup", "mesh-east-control-plane").files as string[];
-  assert.ok(
-    file.startsWith(path.join(scratch, "linkerd-multicluster-mesh/east/charts/mesh-east-control-plane-")),
-    file,
-  );
-  const annotated = (name: string, annotations: Properties) => ({ kind: "Service", metadata: { name, annotations } });
-  assert.deepEqual(
-    fs
-      .readFileSync(file, "utf8")
-      .split("\n---\n")
-      .map((object) => JSON.parse(object) as unknown),
-    [
-      { kind: "CustomResourceDefinition", metadata: { name: "servers.policy.linkerd.io" }, spec: {} },
-      { ...annotated("linkerd-dst", { "pulumi.com/skipAwait": "true" }), spec: {} },
-      {
-        ...annotated("linkerd-gateway", { "pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}" }),
-        spec: { type: "LoadBalancer" },
-      },
-    ],
-  );
-  const [notYet] = one(preview, ":ConfigGroup", "mesh-east-control-plane").files as unknown[];
-  assert.ok(pulumi.isUnknown(notYet));
-  assert.equal(one(yours, "helm.sh/v4:Chart", "mesh-east-control-plane").chart, charts["linkerd-control-plane"]);
+test("a chart is the same resources in a local cluster and in one of yours, in a preview and in the update", () => {
+  const named = (raised: Raised) =>
+    raised.asked.filter(({ name }) => /^mesh-east-(control-plane|multicluster):/.test(name)).map(({ type, name }) => `${type} ${name}`).sort(); // prettier-ignore
+  assert.equal(named(update).length, 8);
+  for (const raised of [preview, kwok, yours]) assert.deepEqual(named(raised), named(update));
+});
+
+test("a certificate that is not known yet makes one field unknown", () => {
+  const config = (raised: Raised) =>
+    one(raised, ":ConfigMap", "mesh-east-control-plane:linkerd/linkerd-config").data as Properties;
+  assert.equal(config(update).values, 'identityTrustAnchorsPEM: "ROOT\\n"\n');
+  assert.equal(config(preview).known, "as it is");
+  assert.ok(pulumi.isUnknown(config(preview).values));
+});
+
+test("charts are rendered for the Kubernetes of their cluster", () => {
+  const flags = (raised: Raised) => [...new Set(raised.told.map(({ args }) => args.replace(/.*--kube-version/, "")))];
+  assert.deepEqual(flags(kwok), [" v1.34.4"]);
+  assert.deepEqual(flags(yours), [" v1.33.1 --api-versions v1 --api-versions policy/v1"]);
 });
 
 test("a CustomResourceDefinition loses its descriptions and nothing else", () => {

@@ -7,7 +7,6 @@ import { after, test } from "node:test";
 import fc from "fast-check";
 import type { ClusterManifests, Manifest } from "../../manifests";
 import { makePlan, type Plan } from "../../plan";
-import { fewOperations } from "../../preflight";
 import { checkSettings, type RawSettings, RefusedError, type Settings } from "../../settings";
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), "plan-test-"));
@@ -345,15 +344,4 @@ test("property: every link has its mirrors and hosts, named after its target and
       assert.equal(Object.keys(plan.mirrors).length, plan.links.length);
     }),
   );
-});
-
-test("as few operations as Deployments that can wait for their accounts are warned of", () => {
-  const plan = planned("dev", { runtime: "kwok", clusters: ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8"] });
-  assert.ok(plan);
-  assert.match(
-    fewOperations(plan, 72) ?? "",
-    /^72 operations .* 72 Deployments .* Next: pulumi up --parallel 144, or npm start -- dev$/,
-  );
-  assert.equal(fewOperations(plan, 73), undefined);
-  assert.equal(fewOperations(plan, Number(undefined)), undefined, "what the engine does not tell is not complained of");
 });

@@ -20,7 +20,7 @@ import { eventually } from "../lib/eventually";
 
 const provider = (cluster: string) =>
   `urn:pulumi:dev::mesh::mesh:index:Mesh$mesh:index:K3dCluster$pulumi:providers:kubernetes::mesh-${cluster}::6f3c`;
-const chart = "mesh:index:Mesh$mesh:index:Linkerd$kubernetes:yaml/v2:ConfigGroup";
+const chart = "mesh:index:Mesh$mesh:index:Linkerd$mesh:index:Objects";
 
 function metadata(kind: string, name: string, { op = "create", from = provider("east"), namespace = "linkerd" } = {}) {
   const urn = `urn:pulumi:dev::mesh::${chart}$kubernetes:apps/v1:${kind}::mesh-east-control-plane:${namespace}/${name}`;

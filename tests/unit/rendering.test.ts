@@ -1,125 +1,178 @@
-/** What a chart is rendered to in a local cluster, through Pulumi's mocks: when it is rendered, and what is kept of it. */
+/** What charts are rendered from, and what the program makes of it. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { after, before, beforeEach, test } from "node:test";
-import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { shapeChild } from "../../components/chart";
-import type { LocalCluster } from "../../components/clusters/cluster";
-import { type KubernetesObject, rendering, type RenderingArgs } from "../../components/rendering";
+import { shaped } from "../../components/chart";
+import type { KubernetesObject } from "../../components/objects";
+import { fill, placeholder } from "../../components/placeholders";
+import { renderChart, type RenderingArgs } from "../../components/rendering";
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "rendering-test-"));
-process.env.XDG_DATA_HOME = scratch;
+const cache = path.join(scratch, "cache");
 const chart = path.join(scratch, "chart");
-const objects = [
-  { kind: "ConfigMap", metadata: { name: "kept" } },
-  { kind: "Job", metadata: { name: "hook", annotations: { "helm.sh/hook": "pre-install" } } },
-];
-let renderings = 0;
-let provider: k8s.Provider;
+const calls = path.join(scratch, "calls");
+const given = { PATH: process.env.PATH, XDG_CACHE_HOME: process.env.XDG_CACHE_HOME };
+/** Stands in for Helm, which the engine tests run: it prints what it was told, as YAML. */
+const helm = `#!/bin/sh
+echo "$@" >> ${calls}
+case "$*" in *broken*) echo "Error: values are wrong" >&2; exit 1;; esac
+values=$(cat)
+cat <<END
+---
+# Source: an empty one
+---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {values: '$values', mode: 0644}}
+---
+{apiVersion: v1, kind: Namespace, metadata: {name: two}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: three, namespace: other}}
+END
+`;
 
-before(async () => {
-  await pulumi.runtime.setMocks({
-    newResource: ({ name, inputs }) => ({ id: name, state: inputs as object }),
-    call: () => {
-      renderings++;
-      return { result: objects };
-    },
-  });
-  provider = new k8s.Provider("provider", {});
-});
-beforeEach(() => {
-  fs.rmSync(scratch, { recursive: true, force: true });
+before(() => {
   fs.mkdirSync(path.join(chart, "templates"), { recursive: true });
   fs.writeFileSync(path.join(chart, "templates/one.yaml"), "one");
-  renderings = 0;
+  fs.writeFileSync(path.join(scratch, "helm"), helm, { mode: 0o755 });
+  Object.assign(process.env, { PATH: `${scratch}:${given.PATH}`, XDG_CACHE_HOME: cache });
+});
+beforeEach(() => {
+  fs.rmSync(cache, { recursive: true, force: true });
+  fs.writeFileSync(calls, "");
 });
 after(() => fs.rmSync(scratch, { recursive: true }));
 
-const names = (found: KubernetesObject[]) => found.map(({ metadata }) => metadata.name).join();
+const render = (change: Partial<RenderingArgs> = {}) =>
+  renderChart({
+    chart,
+    release: "mesh-east-crds",
+    namespace: "linkerd",
+    values: { key: "value" },
+    capabilities: { kubernetesVersion: "v1.31.0", apiVersions: ["v1", "policy/v1"] },
+    ...change,
+  });
+const called = () => fs.readFileSync(calls, "utf8").trim().split("\n").filter(Boolean);
 
-/** Renders the chart for a cluster, and tells where it is kept. */
-function render(change: Partial<RenderingArgs> = {}, outsideName = "east", by = rendering): Promise<string> {
-  const cluster = { plan: { outsideName }, provider, lifeline: provider, kubeconfig: pulumi.secret("kubeconfig") };
-  const args = { cluster: cluster as unknown as LocalCluster, chart, namespace: "linkerd", values: {}, write: names };
-  const file = by("mesh-east-crds", { ...args, ...change }, { parent: provider });
+function valueOf<T>(output: unknown): Promise<T> {
   // The typings leave it out.
-  return (file as unknown as { promise(): Promise<string> }).promise();
+  return (pulumi.output(output) as unknown as { promise(): Promise<T> }).promise();
 }
 
-test("what a chart renders to is kept beside the cluster's kubeconfig, for its owner only, without hooks", async () => {
-  const file = await render({ values: { key: pulumi.secret("a key") } });
-  assert.equal(path.dirname(file), path.join(scratch, "linkerd-multicluster-mesh/east/charts"));
-  assert.equal(fs.readFileSync(file, "utf8"), "kept");
-  assert.equal(fs.statSync(file).mode & 0o777, 0o600);
-  assert.deepEqual(fs.readdirSync(path.dirname(file)), [path.basename(file)]);
+test("Helm renders a chart for the Kubernetes that it is told, and objects get the namespace that they lack", async () => {
+  assert.deepEqual(await render(), [
+    {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "one", namespace: "linkerd" },
+      // YAML 1.1: what begins with 0 is octal.
+      data: { values: '{"key":"value"}', mode: 0o644 },
+    },
+    { apiVersion: "v1", kind: "Namespace", metadata: { name: "two" } },
+    { apiVersion: "v1", kind: "Secret", metadata: { name: "three", namespace: "other" } },
+  ]);
+  const flags = "--include-crds --no-hooks --values - --namespace linkerd --kube-version v1.31.0";
+  assert.deepEqual(called(), [`template mesh-east-crds ${chart} ${flags} --api-versions v1 --api-versions policy/v1`]);
 });
 
-test("it is rendered again when anything that goes into it changes, and only then", async () => {
+test("a rendering is kept, and done again when anything that goes into it changes", async () => {
   const first = await render();
-  assert.equal(await render(), first);
-  assert.equal(renderings, 1);
+  assert.deepEqual(await render(), first);
+  assert.equal(called().length, 1);
+  await render({ values: { key: "other" } });
+  await render({ namespace: "other" });
+  await render({ capabilities: { kubernetesVersion: "v1.32.0", apiVersions: [] } });
+  assert.equal(called().length, 4);
+  const [kept = ""] = fs.readdirSync(path.join(cache, "linkerd-multicluster-mesh/rendered"));
+  assert.match(kept, /^mesh-east-crds-[0-9a-f]{16}\.json$/);
 
-  const files = new Set([first]);
-  const rendered = async (file: Promise<string>) => {
-    files.add(await file);
-    assert.equal(renderings, files.size);
-  };
-  await rendered(render({ values: { key: "value" } }));
-  await rendered(render({ namespace: "other" }));
-  await rendered(render({}, "west"));
-});
-
-test("a changed chart is rendered again, by the next run of the program", async () => {
   const module = require.resolve("../../components/rendering");
-  const first = await render();
   fs.writeFileSync(path.join(chart, "templates/two.yaml"), "two");
   delete require.cache[module];
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- anew, which import would not do
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the next run of the program, which import would not be
   const next = require(module) as typeof import("../../components/rendering");
-  assert.notEqual(await render({}, "east", next.rendering), first);
+  await next.renderChart({ chart, release: "mesh-east-crds", namespace: "linkerd", values: { key: "value" }, capabilities: { kubernetesVersion: "v1.31.0", apiVersions: ["v1", "policy/v1"] } }); // prettier-ignore
+  assert.equal(called().length, 5);
 });
 
-test("children of a chart in a cluster of yours are shaped as well", () => {
-  const shaped = (type: string, props: object) =>
-    shapeChild({ type, props, opts: {} } as unknown as pulumi.ResourceTransformArgs)?.props;
-  const metadata = { name: "one" };
-  const service = { kind: "Service", metadata, spec: {} };
-  const quiet = { ...service, metadata: { ...metadata, annotations: { "pulumi.com/skipAwait": "true" } } };
-  assert.deepEqual(shaped("kubernetes:core/v1:Service", service), quiet);
-  const definition = { kind: "CustomResourceDefinition", metadata };
-  const kind = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition";
-  assert.deepEqual(shaped(kind, { ...definition, spec: { description: "Long." } }), { ...definition, spec: {} });
-  const keptBy = new k8s.Provider("kept", {});
-  const providerOf = (annotations: Record<string, string>) => {
-    const props = { metadata: { name: "one", annotations }, spec: {} };
-    const args = { type: kind, props, opts: {} } as unknown as pulumi.ResourceTransformArgs;
-    return (shapeChild(args, keptBy)?.opts as pulumi.CustomResourceOptions).provider;
+test("what Helm refuses is told in its words, and a missing helm with what brings it", async () => {
+  await assert.rejects(
+    render({ release: "broken" }),
+    /cannot be rendered: Error: values are wrong\. Next: helm template broken/,
+  );
+  assert.equal(fs.existsSync(cache), false);
+  process.env.PATH = path.join(scratch, "nowhere");
+  await assert.rejects(render(), /helm, which is not on PATH\. Next: npm start/);
+  process.env.PATH = `${scratch}:${given.PATH}`;
+});
+
+test("a text stands where its placeholder stood: as it is, in base64, as its SHA-256, within YAML", async () => {
+  const [bundle, pem] = [placeholder("bundle"), "-----BEGIN-----\nabc\n"];
+  const digest = (text: string) => createHash("sha256").update(text).digest("hex");
+  const base64 = (text: string) => Buffer.from(text).toString("base64");
+  const object = {
+    list: [bundle, `${bundle}\n`, "other"],
+    webhook: { caBundle: base64(bundle) },
+    annotation: digest(bundle),
+    values: `a: 1\nbundle: ${bundle}\nother: ${placeholder("other")}\n`,
+    number: 1,
+    none: null,
   };
-  assert.equal(providerOf({ "helm.sh/resource-policy": "keep" }), keptBy);
-  assert.equal(providerOf({}), undefined);
-  const pods = (containers: object[]) => ({
-    kind: "Deployment",
-    metadata,
-    spec: { replicas: 1, template: { metadata, spec: { containers } } },
+  assert.deepEqual(await valueOf(fill(object, { bundle: pem, other: "x" })), {
+    list: [pem.trim(), pem.trim(), "other"],
+    webhook: { caBundle: base64(pem.trim()) },
+    annotation: digest(pem),
+    values: `a: 1\nbundle: ${JSON.stringify(pem)}\nother: "x"\n`,
+    number: 1,
+    none: null,
   });
+});
+
+test("a text that is not known yet makes the fields unknown that have it, and no other", async () => {
+  const unknown = pulumi.output(pulumi.unknown as string);
+  const filled = fill(
+    { old: placeholder("old"), new: placeholder("new"), plain: "as it was" },
+    { old: "known", new: unknown },
+  ) as Record<string, unknown>;
+  assert.equal(filled.plain, "as it was");
+  assert.equal(await valueOf(filled.old), "known");
+  assert.equal(await (filled.new as { isKnown: Promise<boolean> }).isKnown, false);
+});
+
+test("objects of a chart are shaped by kind, those of somebody else's groups are not", () => {
+  const metadata = { name: "one" };
+  const of = (apiVersion: string, kind: string, fields: object): KubernetesObject => ({ apiVersion, kind, metadata, ...fields }); // prettier-ignore
+  const service = of("v1", "Service", { spec: {} });
+  const annotated = (annotations: Record<string, string>) => ({ ...metadata, annotations });
+  assert.deepEqual(shaped(service), { ...service, metadata: annotated({ "pulumi.com/skipAwait": "true" }) });
+  const balanced = of("v1", "Service", { spec: { type: "LoadBalancer" } });
+  const wait = { "pulumi.com/waitFor": "jsonpath={.status.loadBalancer.ingress}" };
+  assert.deepEqual(shaped(balanced), { ...balanced, metadata: annotated(wait) });
+
+  const definition = of("apiextensions.k8s.io/v1", "CustomResourceDefinition", { spec: {} });
+  assert.deepEqual(shaped({ ...definition, spec: { description: "Long." } }), definition);
+
+  const pods = (containers: object[]) =>
+    of("apps/v1", "Deployment", { spec: { replicas: 1, template: { metadata, spec: { containers } } } });
   const lifecycle = { preStop: { sleep: { seconds: 10 } } };
   assert.deepEqual(
-    shaped("kubernetes:apps/v1:Deployment", pods([{ name: "a" }, { name: "b", lifecycle: {} }])),
+    shaped(pods([{ name: "a" }, { name: "b", lifecycle: {} }])),
     pods([{ name: "a", lifecycle }, { name: "b", lifecycle: {} }]), // prettier-ignore
   );
-  const webhooks = (failurePolicy: string) => [{ name: "one", failurePolicy }];
-  const validators = (name: string, policy: string) => ({
-    kind: "ValidatingWebhookConfiguration",
+
+  const validators = (name: string, failurePolicy: string) => ({
+    ...of("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", {}),
     metadata: { name },
-    webhooks: webhooks(policy),
+    webhooks: [{ name: "one", failurePolicy }],
   });
-  const refusing = "kubernetes:admissionregistration.k8s.io/v1:ValidatingWebhookConfiguration";
   const [policy, profile] = ["linkerd-policy-validator-webhook-config", "linkerd-sp-validator-webhook-config"];
-  assert.deepEqual(shaped(refusing, validators(policy, "Fail")), validators(policy, "Ignore"));
-  assert.deepEqual(shaped(refusing, validators(profile, "Fail")), validators(profile, "Fail"));
-  assert.equal(shaped("kubernetes:core/v1:ConfigMap", { metadata }), undefined);
-  assert.equal(shaped("kubernetes:serving.knative.dev/v1:Service", { metadata }), undefined);
+  assert.deepEqual(shaped(validators(policy, "Fail")), validators(policy, "Ignore"));
+  assert.deepEqual(shaped(validators(profile, "Fail")), validators(profile, "Fail"));
+
+  const config = of("v1", "ConfigMap", {});
+  assert.equal(shaped(config), config);
+  const others = of("serving.knative.dev/v1", "Service", {});
+  assert.equal(shaped(others), others);
 });

@@ -1,0 +1,110 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/** A Kubernetes object as a manifest or a chart has it. */
+export interface KubernetesObject {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string; namespace?: string; annotations?: Record<string, string> };
+  [field: string]: unknown;
+}
+
+export interface ObjectsArgs {
+  objects: KubernetesObject[];
+  /** More options for an object's resource. */
+  optionsOf?: (object: KubernetesObject) => pulumi.CustomResourceOptions;
+}
+
+/** Parts of a set of objects, in the order in which they are begun, each with the parts that must be there before it. */
+const parts = {
+  definitions: { waitsFor: [], kinds: ["Namespace", "CustomResourceDefinition"] },
+  configuration: {
+    waitsFor: ["definitions"],
+    kinds: ["ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "ConfigMap", "Secret"],
+  },
+  others: { waitsFor: ["definitions"], kinds: [] },
+  // Without their account Kubernetes makes no pods, and tries again ever later.
+  pods: {
+    waitsFor: ["definitions", "configuration"],
+    kinds: ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "Pod"],
+  },
+  // The API server asks them about other objects: they come when whoever answers is ready.
+  webhooks: { waitsFor: ["pods"], kinds: ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] },
+} satisfies Record<string, { waitsFor: string[]; kinds: string[] }>;
+type Part = keyof typeof parts;
+const partNames = Object.keys(parts) as Part[];
+
+function partOf({ kind }: KubernetesObject): Part {
+  return partNames.find((part) => (parts[part].kinds as string[]).includes(kind)) ?? "others";
+}
+
+/**
+ * Kubernetes objects, each a resource that the program registers itself. So a preview lists them before their cluster is
+ * there, and shows a field that is not known yet as one unknown field. (`yaml.v2.ConfigGroup` and `helm.v4.Chart` expand
+ * inside the provider, which does neither.)
+ *
+ * They come in the order in which Kubernetes needs them: see `parts`.
+ *
+ * @example new Objects("mesh-east-workloads", { objects }, { parent, provider });
+ */
+export class Objects extends pulumi.ComponentResource {
+  private readonly made: { object: KubernetesObject; resource: KubernetesResource }[] = [];
+
+  constructor(name: string, { objects, optionsOf }: ObjectsArgs, opts: pulumi.ComponentResourceOptions) {
+    // What they were under before they were registered here.
+    const aliases = [{ type: "kubernetes:yaml/v2:ConfigGroup" }, { type: "kubernetes:helm.sh/v4:Chart" }];
+    super("mesh:index:Objects", name, {}, pulumi.mergeOptions(opts, { aliases }));
+    for (const part of partNames) {
+      const waitsFor: string[] = parts[part].waitsFor;
+      const dependsOn = this.made.flatMap(({ object, resource }) =>
+        waitsFor.includes(partOf(object)) ? [resource] : [],
+      );
+      for (const object of objects.filter((object) => partOf(object) === part)) {
+        const own = pulumi.mergeOptions({ parent: this, dependsOn }, optionsOf?.(object) ?? {});
+        this.made.push({ object, resource: new KubernetesResource(nameOf(name, object), object, own) });
+      }
+    }
+    this.registerOutputs();
+  }
+
+  /** The `status` of one object, once it is there. Undefined when there is no such object. */
+  statusOf(kind: string, name: string): pulumi.Output<unknown> | undefined {
+    return this.made.find(({ object }) => object.kind === kind && object.metadata.name === name)?.resource.status;
+  }
+}
+
+/** One object of any kind. The SDK has a class for each kind it knows; here the kind is known only at run time. */
+export class KubernetesResource extends pulumi.CustomResource {
+  declare readonly status: pulumi.Output<unknown>;
+
+  constructor(
+    name: string,
+    object: Pick<KubernetesObject, "apiVersion" | "kind"> & pulumi.Inputs,
+    opts: pulumi.CustomResourceOptions,
+  ) {
+    const { apiVersion, kind } = object;
+    const type = `kubernetes:${apiVersion.includes("/") ? apiVersion : `core/${apiVersion}`}:${kind}`;
+    const additionalSecretOutputs = kind === "Secret" ? ["data", "stringData"] : [];
+    super(type, name, { status: undefined, ...object }, { ...opts, additionalSecretOutputs });
+  }
+}
+
+/** Kinds of Kubernetes' own that stand in no namespace. https://kubernetes.io/docs/reference/kubernetes-api/ */
+const clusterScoped = new Set([
+  ...["Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"],
+  ...["StorageClass", "VolumeAttachment", "VolumeAttributesClass", "CSIDriver", "CSINode", "PriorityClass"],
+  ...["RuntimeClass", "IngressClass", "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "APIService"],
+  ...["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "MutatingAdmissionPolicy"],
+  ...["MutatingAdmissionPolicyBinding", "FlowSchema", "PriorityLevelConfiguration", "CertificateSigningRequest"],
+  ...["ClusterTrustBundle", "DeviceClass", "ResourceSlice", "ServiceCIDR", "IPAddress"],
+]);
+
+/** Whether an object stands in a namespace. Of kinds that Kubernetes does not have, most do. */
+export function isNamespaced({ kind }: KubernetesObject): boolean {
+  return !clusterScoped.has(kind);
+}
+
+/** As the provider's own groups name their children. Example: `mesh-west-workloads:default/nginx-svc` */
+function nameOf(group: string, object: KubernetesObject): string {
+  const { name, namespace = isNamespaced(object) ? "default" : undefined } = object.metadata;
+  return `${group}:${namespace === undefined ? "" : `${namespace}/`}${name}`;
+}

@@ -1,0 +1,133 @@
+/**
+ * What a preview lists is what the update then does: the same resources, the same operations, the same changed fields.
+ *
+ * Real engine, kubernetes provider and API servers on kwok. Charts, tls and command provider are the stand-ins of registry-only/
+ * where the real ones cannot be had. Unproved with those: what the real charts have that the stand-ins lack.
+ */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { after, before, test } from "node:test";
+import { listed, type Step, succeeded, TestStack } from "../lib/stack";
+
+let stack: TestStack;
+before(async () => {
+  stack = await TestStack.create({ "mesh:runtime": "kwok" });
+});
+after(() => stack.end());
+
+/** Previews, updates, and compares the two. */
+async function agree(how: Record<string, unknown> = {}): Promise<Step[]> {
+  stack.configure(how);
+  const preview = succeeded(await stack.preview());
+  const update = succeeded(await stack.up());
+  assert.deepEqual(listed(preview), listed(update));
+  return update.changes;
+}
+
+const operations = (steps: Step[]) => [...new Set(steps.map(({ op }) => op))].sort();
+const named = (steps: Step[], name: RegExp) => steps.filter((step) => name.test(step.name));
+
+test("from nothing", async () => {
+  const made = await agree();
+  assert.deepEqual(operations(made), ["create"]);
+  for (const part of [
+    /-control-plane:linkerd\/linkerd-identity$/,
+    /-workloads:default\/nginx-set$/,
+    /^mesh-east-to-west$/,
+  ]) {
+    assert.ok(named(made, part).length > 0, String(part));
+  }
+});
+
+test("nothing changed", async () => assert.deepEqual(await agree(), []));
+
+test("a state in which the provider's own groups hold the objects, as before 2026-11-27, is taken over", async () => {
+  await stack.editState((text) => text.replaceAll("mesh:index:Objects", "kubernetes:yaml/v2:ConfigGroup"));
+  assert.ok((await stack.export()).some(({ type }) => type === "kubernetes:yaml/v2:ConfigGroup"));
+  assert.deepEqual(await agree(), []);
+});
+
+test("a manifest changed, one added, one removed", async () => {
+  stack.editManifest("west/nginx-statefulset.yaml", (text) => text.replace("replicas: 3", "replicas: 2"));
+  const added =
+    "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: prices, namespace: shop}\n";
+  fs.writeFileSync(path.join(stack.checkout, "manifests/east/shop.yaml"), added);
+  fs.rmSync(path.join(stack.checkout, "manifests/west/nginx-deployment.yaml"));
+  const done = await agree();
+  const workloads = named(done, /-workloads:/)
+    .map(({ op, name, diff }) => [op, name, ...diff].join(" "))
+    .sort();
+  assert.deepEqual(workloads, [
+    "create mesh-east-workloads:shop",
+    "create mesh-east-workloads:shop/prices",
+    "delete mesh-west-workloads:default/nginx-deploy",
+    "delete mesh-west-workloads:default/nginx-invalid-deploy-svc",
+    "update mesh-west-workloads:default/nginx-set spec.replicas",
+  ]);
+});
+
+test("the proxies' log level", async () => {
+  const done = await agree({ "mesh:proxyLogLevel": "linkerd=info,warn" });
+  assert.deepEqual(operations(done), ["update"]);
+});
+
+test("a link removed, and added again", async () => {
+  const removed = await agree({ "mesh:links": [{ source: "east", target: "west" }] });
+  assert.ok(named(removed, /^mesh-west-to-east$/).some(({ op, type }) => op === "delete" && type.endsWith(":Link")));
+  const added = await agree({ "mesh:links": undefined });
+  assert.ok(named(added, /^mesh-west-to-east$/).some(({ op, type }) => op === "create" && type.endsWith(":Link")));
+});
+
+test("another version of Linkerd", async () => {
+  const charts = path.join(stack.checkout, "registry-only/charts");
+  stack.configure({ "mesh:chartDirectory": charts });
+  for (const entry of fs.readdirSync(charts, { recursive: true }).map(String)) {
+    const file = path.join(charts, entry);
+    if (!fs.statSync(file).isFile()) continue;
+    fs.writeFileSync(file, fs.readFileSync(file, "utf8").replaceAll("edge-26.8.3", "edge-99.1.1"));
+  }
+  const done = await agree();
+  assert.ok(named(done, /-control-plane:linkerd\/linkerd-destination$/).some(({ op }) => op === "update"));
+  assert.deepEqual(operations(done), ["update"]);
+});
+
+test("issuers rotated", async () => {
+  const done = await agree({ "mesh:issuerGeneration": 2 });
+  assert.deepEqual(named(done, /-control-plane:/).filter(({ op }) => op !== "update"), []); // prettier-ignore
+});
+
+test("each step of an anchor rotation", async () => {
+  for (const settings of [
+    { trustAnchors: [1, 2] },
+    { trustAnchors: [2, 1] },
+    { issuerGeneration: 3 },
+    { trustAnchors: [2] },
+  ]) {
+    const done = await agree(
+      Object.fromEntries(Object.entries(settings).map(([key, value]) => [`mesh:${key}`, value])),
+    );
+    assert.deepEqual(named(done, /-control-plane:/).filter(({ op }) => op !== "update"), [], JSON.stringify(settings)); // prettier-ignore
+  }
+});
+
+test("a cluster added, and removed again", async () => {
+  const added = await agree({ "mesh:clusters": ["east", "west", "north"] });
+  assert.ok(named(added, /^mesh-north-control-plane:linkerd\/linkerd-identity$/).length > 0);
+  const removed = await agree({ "mesh:clusters": undefined });
+  assert.ok(named(removed, /^mesh-north/).every(({ op }) => op === "delete"));
+});
+
+test("clusters replaced, as other ports do", async () => {
+  const base = Number(stack.settings()["mesh:portBase"] ?? 20_480);
+  const done = await agree({ "mesh:portBase": base + 64 });
+  assert.ok(operations(done).includes("replace"));
+});
+
+test("one cluster that is rebuilt", async () => {
+  const target = `**Cluster$command:local:Command::mesh-east-claim`;
+  succeeded(await stack.destroy("--target", target, "--target-dependents"));
+  const made = await agree();
+  assert.ok(named(made, /^mesh-east-control-plane:/).every(({ op }) => op === "create"));
+  assert.deepEqual(named(made, /^mesh-west-control-plane:/), []);
+});
