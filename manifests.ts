@@ -10,6 +10,9 @@ export interface Manifest {
   [field: string]: unknown;
 }
 
+/** An order of one's own, which other tools know: https://github.com/kubernetes-sigs/cli-utils */
+const explicitOrder = "config.kubernetes.io/depends-on";
+
 /** The objects of manifests/<cluster>/, by cluster. */
 export type ClusterManifests = Record<string, Manifest[]>;
 
@@ -77,7 +80,11 @@ function readFile(file: string): Finding[] {
       for (const field of ["apiVersion", "kind"]) {
         if (typeof object[field] !== "string") return [{ line, problem: `${field} is missing` }];
       }
+      if (object.kind.endsWith("List") && Array.isArray(object.items))
+        return [{ line, problem: `a ${object.kind} is several objects: write each as a document of its own` }];
       if (typeof object.metadata?.name !== "string") return [{ line, problem: "metadata.name is missing" }];
+      if (object.metadata.annotations?.[explicitOrder] !== undefined)
+        return [{ line, problem: `annotation ${explicitOrder} is not followed: components/objects.ts has the order` }];
       return [{ object, line }];
     },
   );

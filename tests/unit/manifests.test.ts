@@ -55,6 +55,18 @@ const badFiles: BadFile[] = [
   { title: "a kind that is no text", text: "apiVersion: v1\nkind: 5\n", line: 1, problem: /kind is missing/ },
   { title: "no metadata", text: "apiVersion: v1\nkind: ConfigMap\n", line: 1, problem: /metadata\.name is missing/ },
   {
+    title: "several objects in one",
+    text: "apiVersion: v1\nkind: List\nmetadata: {name: x}\nitems: []\n",
+    line: 1,
+    problem: /a List is several objects/,
+  },
+  {
+    title: "an order of its own",
+    text: "apiVersion: v1\nkind: Pod\nmetadata: {name: x, annotations: {config.kubernetes.io/depends-on: /Namespace/y}}\n",
+    line: 1,
+    problem: /depends-on is not followed/,
+  },
+  {
     title: "a generated name",
     text: "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: x-}\n",
     line: 1,
