@@ -8,14 +8,11 @@ import type { Environment } from "./run";
 /** How the engine is told to run, whatever the backend. What each of it saves stands in docs/performance.md. */
 export const engineSettings = {
   PULUMI_SKIP_UPDATE_CHECK: "true",
-  // No bound, in the engine's words. The charts' Deployments wait for accounts of the same chart, which the engine may begin
-  // after them: where they are as many as the operations it does at a time (4 a core), nothing moves for ten minutes.
+  // No bound, in the engine's words: a Deployment holds one of its operations (4 a core) until its pods are ready.
   PULUMI_PARALLEL: process.env.PULUMI_PARALLEL ?? String(2 ** 31 - 1),
   // Engine and providers make much garbage, also by writing the whole state at each step: collected less often, up to a bound.
   GOGC: process.env.GOGC ?? "200",
   GOMEMLIMIT: process.env.GOMEMLIMIT ?? "1GiB",
-  // The SDK would read every child of every chart back. Nothing here asks for them: components/multicluster.ts.
-  PULUMI_DISABLE_RESOURCE_REFERENCES: "true",
   // What of Pulumi's SDK was compiled is kept: a third off its loading, with Node.js 22 or later.
   NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? path.join(cacheDirectory, "node"),
   // The whole state is written twice a resource: a tenth of the bytes. `pulumi stack export` shows it as ever.
