@@ -59,7 +59,8 @@ export class Objects extends pulumi.ComponentResource {
         waitsFor.includes(partOf(object)) ? [resource] : [],
       );
       for (const object of objects.filter((object) => partOf(object) === part)) {
-        const own = pulumi.mergeOptions({ parent: this, dependsOn }, optionsOf?.(object) ?? {});
+        const aliases = formerNames(name, object).map((former) => ({ name: former }));
+        const own = pulumi.mergeOptions({ parent: this, dependsOn, aliases }, optionsOf?.(object) ?? {});
         this.made.push({ object, resource: new KubernetesResource(nameOf(name, object), object, own) });
       }
     }
@@ -107,4 +108,12 @@ export function isNamespaced({ kind }: KubernetesObject): boolean {
 function nameOf(group: string, object: KubernetesObject): string {
   const { name, namespace = isNamespaced(object) ? "default" : undefined } = object.metadata;
   return `${group}:${namespace === undefined ? "" : `${namespace}/`}${name}`;
+}
+
+/**
+ * Other names that the provider's own groups gave the object. They asked the cluster whether a kind that Kubernetes does not have
+ * stands in namespaces, which nobody can be asked here.
+ */
+export function formerNames(group: string, { kind, metadata }: KubernetesObject): string[] {
+  return metadata.namespace === undefined && !clusterScoped.has(kind) ? [`${group}:${metadata.name}`] : [];
 }

@@ -43,7 +43,12 @@ test("from nothing", async () => {
 test("nothing changed", async () => assert.deepEqual(await agree(), []));
 
 test("a state in which the provider's own groups hold the objects, as before 2026-11-27, is taken over", async () => {
-  await stack.editState((text) => text.replaceAll("mesh:index:Objects", "kubernetes:yaml/v2:ConfigGroup"));
+  await stack.editState((text) =>
+    text
+      .replaceAll("mesh:index:Objects", "kubernetes:yaml/v2:ConfigGroup")
+      // As one was called whose kind stands in no namespace.
+      .replaceAll("mesh-west-workloads:default/nginx-svc", "mesh-west-workloads:nginx-svc"),
+  );
   assert.ok((await stack.export()).some(({ type }) => type === "kubernetes:yaml/v2:ConfigGroup"));
   assert.deepEqual(await agree(), []);
 });

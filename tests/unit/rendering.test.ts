@@ -7,7 +7,7 @@ import * as path from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { shaped } from "../../components/chart";
-import type { KubernetesObject } from "../../components/objects";
+import { formerNames, type KubernetesObject } from "../../components/objects";
 import { fill, placeholder } from "../../components/placeholders";
 import { renderChart, type RenderingArgs } from "../../components/rendering";
 
@@ -175,4 +175,16 @@ test("objects of a chart are shaped by kind, those of somebody else's groups are
   assert.equal(shaped(config), config);
   const others = of("serving.knative.dev/v1", "Service", {});
   assert.equal(shaped(others), others);
+});
+
+test("an object that may stand in no namespace is looked for under the name that it had then", () => {
+  const named = (kind: string, namespace?: string) =>
+    formerNames("mesh-west-workloads", {
+      apiVersion: "v1",
+      kind,
+      metadata: { name: "x", ...(namespace && { namespace }) },
+    });
+  assert.deepEqual(named("ClusterIssuer"), ["mesh-west-workloads:x"]);
+  assert.deepEqual(named("Issuer", "shop"), []);
+  assert.deepEqual(named("ClusterRole"), []);
 });
