@@ -84,7 +84,9 @@ function readFile(file: string): Finding[] {
         return [{ line, problem: `a ${object.kind} is several objects: write each as a document of its own` }];
       if (typeof object.metadata?.name !== "string") return [{ line, problem: "metadata.name is missing" }];
       if (object.metadata.annotations?.[explicitOrder] !== undefined)
-        return [{ line, problem: `annotation ${explicitOrder} is not followed: components/objects.ts has the order` }];
+        return [
+          { line, problem: `remove the annotation ${explicitOrder}: the order is the one of components/objects.ts` },
+        ];
       return [{ object, line }];
     },
   );

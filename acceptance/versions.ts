@@ -15,13 +15,15 @@ export async function versionsOf(
     const { code, stdout } = await capture(program, args, { env });
     return (code === 0 && /\d+\.\d+\.\d+\S*/.exec(stdout)?.[0]) || "unknown";
   };
-  const [pulumi, k3d, docker, cli] = await Promise.all([
+  const [pulumi, helm, k3d, docker, cli] = await Promise.all([
     ask("pulumi", "version"),
+    ask("helm", "version", "--short"),
     ask("k3d", "version"),
     ask("docker", "version", "--format", "{{.Server.Version}}"),
     linkerd === undefined ? "none" : ask(linkerd, "version", "--client", "--short"),
   ]);
-  return { node: process.versions.node, pulumi, k3d, docker, "linkerd chart": chartVersion(stack), "linkerd CLI": cli };
+  const programs = { node: process.versions.node, pulumi, helm, k3d, docker };
+  return { ...programs, "linkerd chart": chartVersion(stack), "linkerd CLI": cli };
 }
 
 /** As the settings have it: of the charts in a directory, else the version that is asked of the repository. */

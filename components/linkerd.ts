@@ -55,7 +55,7 @@ export async function renderLinkerd(
         identityTrustDomain: cluster.domain,
         identityTrustAnchorsPEM: placeholder("trustBundle"),
         identity: { externalCA: true, issuer: { scheme: "kubernetes.io/tls" } },
-        // Given, or the charts make new ones at every render and every update restarts the control plane.
+        // Given, or the charts make new ones whenever they are rendered, and the control plane restarts.
         ...Object.fromEntries(
           Object.keys(webhookServices).map((webhook) => [
             webhook,

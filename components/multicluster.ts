@@ -85,18 +85,21 @@ export class Multicluster extends pulumi.ComponentResource {
       // Its pods are meshed and its policies validated: both need a control plane that is ready.
       { parent: this, dependsOn: [this.namespace, linkerd] },
     );
-    this.gatewayAddress = pulumi.output(cluster.gatewayForPeers ?? gatewayAddress(chart));
+    this.gatewayAddress = pulumi.output(cluster.gatewayForPeers ?? gatewayAddress(chart, cluster.plan));
     this.registerOutputs({ gatewayAddress: this.gatewayAddress });
   }
 }
 
 /** The address that the cluster's load balancer gave the gateway: its host name (AWS) or IP. */
-function gatewayAddress(chart: Objects): pulumi.Output<string> {
-  const status = chart.statusOf("Service", "linkerd-gateway") as pulumi.Output<k8s.types.output.core.v1.ServiceStatus>;
-  return status.apply((known) => {
+function gatewayAddress(chart: Objects, { name, context }: ClusterPlan): pulumi.Output<string> {
+  const service = `kubectl --context ${context} -n ${multiclusterNamespace} get service linkerd-gateway`;
+  const status = chart.statusOf("Service", "linkerd-gateway") as
+    pulumi.Output<k8s.types.output.core.v1.ServiceStatus> | undefined;
+  return pulumi.output(status).apply((known) => {
     const [first] = known?.loadBalancer?.ingress ?? [];
     const address = first?.hostname ?? first?.ip;
-    if (!address) throw new pulumi.RunError("linkerd-gateway has no address: does the cluster have load balancers?");
-    return address;
+    if (address) return address;
+    const next = `Next: ${service}, or pulumi config set --path existing.${name}.gateway <address>`;
+    throw new pulumi.RunError(`the gateway of cluster ${name} got no address from a load balancer. ${next}`);
   });
 }

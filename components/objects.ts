@@ -17,18 +17,23 @@ export interface ObjectsArgs {
 /** Parts of a set of objects, in the order in which they are begun, each with the parts that must be there before it. */
 const parts = {
   definitions: { waitsFor: [], kinds: ["Namespace", "CustomResourceDefinition"] },
-  configuration: {
+  accounts: {
     waitsFor: ["definitions"],
-    kinds: ["ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "ConfigMap", "Secret"],
+    kinds: ["ServiceAccount", "PriorityClass", "LimitRange", "ResourceQuota"],
   },
+  configuration: {
+    // A token Secret that comes before its account is deleted by Kubernetes at once.
+    waitsFor: ["definitions", "accounts"],
+    kinds: ["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "ConfigMap", "Secret"],
+  },
+  // Webhook configurations among them. Held back until the pods are ready, they would have the old CA for as long as a rotation
+  // restarts the pods, which show the new certificate at once.
   others: { waitsFor: ["definitions"], kinds: [] },
   // Without their account Kubernetes makes no pods, and tries again ever later.
   pods: {
-    waitsFor: ["definitions", "configuration"],
+    waitsFor: ["definitions", "accounts", "configuration"],
     kinds: ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "Pod"],
   },
-  // The API server asks them about other objects: they come when whoever answers is ready.
-  webhooks: { waitsFor: ["pods"], kinds: ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"] },
 } satisfies Record<string, { waitsFor: string[]; kinds: string[] }>;
 type Part = keyof typeof parts;
 const partNames = Object.keys(parts) as Part[];
@@ -84,9 +89,16 @@ export class KubernetesResource extends pulumi.CustomResource {
   ) {
     const { apiVersion, kind } = object;
     const type = `kubernetes:${apiVersion.includes("/") ? apiVersion : `core/${apiVersion}`}:${kind}`;
-    const additionalSecretOutputs = kind === "Secret" ? ["data", "stringData"] : [];
-    super(type, name, { status: undefined, ...object }, { ...opts, additionalSecretOutputs });
+    super(type, name, { status: undefined, ...(kind === "Secret" ? hidden(object) : object) }, opts);
   }
+}
+
+/** A Secret's texts as secrets of the engine's, which no preview prints. */
+function hidden(secret: pulumi.Inputs): pulumi.Inputs {
+  const texts = Object.entries(secret).filter(([field]) => field === "data" || field === "stringData");
+  const hide = (values: object) =>
+    Object.fromEntries(Object.entries(values).map(([key, value]) => [key, pulumi.secret(value as unknown)]));
+  return { ...secret, ...Object.fromEntries(texts.map(([field, values]) => [field, hide((values ?? {}) as object)])) };
 }
 
 /** Kinds of Kubernetes' own that stand in no namespace. https://kubernetes.io/docs/reference/kubernetes-api/ */
@@ -112,7 +124,7 @@ function nameOf(group: string, object: KubernetesObject): string {
 
 /**
  * Other names that the provider's own groups gave the object. They asked the cluster whether a kind that Kubernetes does not have
- * stands in namespaces, which nobody can be asked here.
+ * stands in namespaces. The program cannot ask: its cluster may not be there yet.
  */
 export function formerNames(group: string, { kind, metadata }: KubernetesObject): string[] {
   return metadata.namespace === undefined && !clusterScoped.has(kind) ? [`${group}:${metadata.name}`] : [];

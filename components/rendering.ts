@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { text } from "node:stream/consumers";
-import { parseAllDocuments } from "yaml";
+import { type DocumentOptions, parseAllDocuments, type SchemaOptions } from "yaml";
 import { RefusedError } from "../settings";
 import { cacheDirectory, exclusively, exists, writePrivately } from "./clusters/lifecycle/places";
 import { isNamespaced, type KubernetesObject } from "./objects";
@@ -66,10 +66,10 @@ async function template({
     ["template", release, chart, "--include-crds", "--no-hooks", "--values", "-", ...flags],
     values,
   );
-  // Helm reads and writes YAML 1.1.
-  const objects = parseAllDocuments(yaml, { version: "1.1" }).map(
-    (document) => document.toJS() as KubernetesObject | null,
-  );
+  const objects = parseAllDocuments(yaml, helmsYaml).map((document) => {
+    if (document.errors[0]) throw document.errors[0];
+    return document.toJS() as KubernetesObject | null;
+  });
   return objects
     .filter((object) => object !== null)
     .map((object) =>
@@ -79,6 +79,13 @@ async function template({
     );
 }
 
+/** Helm reads and writes YAML 1.1, and takes dates and times of day for texts: https://github.com/kubernetes-sigs/yaml */
+const helmsYaml: DocumentOptions & SchemaOptions = {
+  version: "1.1",
+  customTags: (tags) =>
+    tags.filter((tag) => typeof tag === "string" || !(tag.tag.endsWith(":timestamp") || tag.format === "TIME")),
+};
+
 async function helm(args: string[], values: unknown): Promise<string> {
   const child = spawn("helm", args, { stdio: "pipe" });
   // JSON is YAML.
@@ -87,10 +94,12 @@ async function helm(args: string[], values: unknown): Promise<string> {
   try {
     const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
     if (code === 0) return stdout;
-    throw new RefusedError([`chart ${args[2]} cannot be rendered: ${stderr.trim()}. Next: helm ${args.join(" ")}`]);
+    throw new RefusedError([`chart ${args[2]} cannot be rendered: ${stderr.trim()}. Next: helm lint ${args[2]}`]);
   } catch (error) {
     if ((error as { code?: unknown }).code !== "ENOENT") throw error;
-    throw new RefusedError(["charts are rendered by helm, which is not on PATH. Next: npm start, which brings it, or install it"]); // prettier-ignore
+    throw new RefusedError([
+      'charts are rendered by helm, which is not on PATH. Next: eval "$(npm run -s env -- <stack>)", which brings it, or install it',
+    ]);
   }
 }
 

@@ -102,8 +102,8 @@ interface IssuerArgs {
 /**
  * One cluster's certificates: Linkerd's issuer, and one certificate for each of the control plane's webhooks.
  *
- * The charts make new webhook certificates at every render unless they are given, so every update would restart the
- * control plane.
+ * The charts make new webhook certificates whenever they are rendered, unless they are given some. The control plane would
+ * restart each time.
  */
 export class Issuer extends pulumi.ComponentResource {
   readonly keyPair: KeyPair;

@@ -6,7 +6,7 @@ export interface PathStep {
   step: Step;
   /** When the last of what it depends on ended; 0 for the first step. */
   ready: number;
-  /** When its component was registered, if that was later: a chart is rendered before its resources are known. */
+  /** When its component was registered, if that was later: the program waits until all that it depends on is there. */
   registered: number;
   /** How many other resources ended between ready and its start: what the engine was busy with. */
   endedMeanwhile: number;

@@ -4,7 +4,7 @@ import type { Step, Update } from "./events";
 export interface Place {
   /** Name of the cluster it belongs to; "mesh" for what belongs to none. */
   group: string;
-  /** The component it is in. Example: `Linkerd east`, `Chart east-control-plane` */
+  /** The component it is in. Example: `Linkerd east`, `Objects east-control-plane` */
   stage: string;
   /** Example: `Deployment linkerd/linkerd-destination` */
   label: string;

@@ -90,9 +90,11 @@ export async function existingCapabilities(cluster: string, settings: ExistingSe
     const apiVersions = groups.flatMap(({ versions }) => versions.map(({ groupVersion }) => groupVersion));
     return { kubernetesVersion: gitVersion, apiVersions: ["v1", ...apiVersions] };
   } catch (error) {
+    const { code } = error as { code?: unknown };
+    const reason = typeof code === "number" ? `its API server answers ${code}` : (error as Error).message;
     throw new RefusedError([
-      `existing.${cluster}.context is ${JSON.stringify(settings.context)}; its API server does not answer: ` +
-        `${(error as Error).message}. Next: kubectl --context ${settings.context} version`,
+      `existing.${cluster}.context is ${JSON.stringify(settings.context)}; its version cannot be read: ${reason}. ` +
+        `Next: kubectl --context ${settings.context} version`,
     ]);
   }
 }

@@ -64,7 +64,7 @@ const badFiles: BadFile[] = [
     title: "an order of its own",
     text: "apiVersion: v1\nkind: Pod\nmetadata: {name: x, annotations: {config.kubernetes.io/depends-on: /Namespace/y}}\n",
     line: 1,
-    problem: /depends-on is not followed/,
+    problem: /remove the annotation .*depends-on/,
   },
   {
     title: "a generated name",

@@ -25,7 +25,7 @@ cat <<END
 ---
 # Source: an empty one
 ---
-{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {values: '$values', mode: 0644}}
+{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {values: '$values', mode: 0644, day: 2026-11-27, time: 12:30}}
 ---
 {apiVersion: v1, kind: Namespace, metadata: {name: two}}
 ---
@@ -67,8 +67,8 @@ test("Helm renders a chart for the Kubernetes that it is told, and objects get t
       apiVersion: "v1",
       kind: "ConfigMap",
       metadata: { name: "one", namespace: "linkerd" },
-      // YAML 1.1: what begins with 0 is octal.
-      data: { values: '{"key":"value"}', mode: 0o644 },
+      // YAML 1.1: what begins with 0 is octal. Helm takes dates and times for texts.
+      data: { values: '{"key":"value"}', mode: 0o644, day: "2026-11-27", time: "12:30" },
     },
     { apiVersion: "v1", kind: "Namespace", metadata: { name: "two" } },
     { apiVersion: "v1", kind: "Secret", metadata: { name: "three", namespace: "other" } },
@@ -98,13 +98,10 @@ test("a rendering is kept, and done again when anything that goes into it change
 });
 
 test("what Helm refuses is told in its words, and a missing helm with what brings it", async () => {
-  await assert.rejects(
-    render({ release: "broken" }),
-    /cannot be rendered: Error: values are wrong\. Next: helm template broken/,
-  );
+  await assert.rejects(render({ release: "broken" }), /cannot be rendered: Error: values are wrong\. Next: helm lint /);
   assert.equal(fs.existsSync(cache), false);
   process.env.PATH = path.join(scratch, "nowhere");
-  await assert.rejects(render(), /helm, which is not on PATH\. Next: npm start/);
+  await assert.rejects(render(), /helm, which is not on PATH\. Next: eval /);
   process.env.PATH = `${scratch}:${given.PATH}`;
 });
 
