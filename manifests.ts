@@ -2,8 +2,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { type Alias, type Document, LineCounter, parseAllDocuments, visit } from "yaml";
 
-/** One Kubernetes object of a manifest, as written. */
-export interface Manifest {
+/** One Kubernetes object, as a manifest or a rendered chart has it. */
+export interface KubernetesObject {
   apiVersion: string;
   kind: string;
   metadata: { name: string; namespace?: string; labels?: Record<string, string>; annotations?: Record<string, string> };
@@ -14,7 +14,7 @@ export interface Manifest {
 const explicitOrder = "config.kubernetes.io/depends-on";
 
 /** The objects of manifests/<cluster>/, by cluster. */
-export type ClusterManifests = Record<string, Manifest[]>;
+export type ClusterManifests = Record<string, KubernetesObject[]>;
 
 /**
  * Reads every YAML file below `directory/<cluster>/` for each cluster, in the order of their names.
@@ -60,7 +60,7 @@ export function readManifests(
   return { manifests, complaints };
 }
 
-type Finding = { object?: Manifest; line: number; problem?: string };
+type Finding = { object?: KubernetesObject; line: number; problem?: string };
 
 function readFile(file: string): Finding[] {
   const lines = new LineCounter();
@@ -72,7 +72,7 @@ function readFile(file: string): Finding[] {
       const alias = danglingAlias(document);
       if (alias)
         return [{ line: at(alias.range?.[0] ?? 0), problem: `alias *${alias.source} has no anchor: quote it` }];
-      const object = document.toJS() as Manifest | null;
+      const object = document.toJS() as KubernetesObject | null;
       if (object === null) return [];
       const line = at(document.contents?.range?.[0] ?? 0);
       if (typeof object !== "object" || Array.isArray(object))

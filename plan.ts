@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Manifest } from "./manifests";
+import type { KubernetesObject } from "./manifests";
 import { nameOutside } from "./outsideName";
 import type { ChartSource, Runtime, Settings } from "./settings";
 import { RefusedError } from "./settings";
@@ -17,7 +17,7 @@ export interface ClusterPlan {
   /** Host ports of the local runtimes: first the API server's, then as many as the runtime needs. */
   ports: number[];
   /** What stands in manifests/<name>/. */
-  manifests: Manifest[];
+  manifests: KubernetesObject[];
   /** Names of the clusters that this one mirrors: one link, one controller each. */
   targets: string[];
 }
@@ -186,7 +186,7 @@ interface StatefulSetSpec {
 }
 
 function exportedServices(cluster: ClusterPlan): ExportedService[] {
-  const namespaceOf = ({ metadata }: Manifest) => metadata.namespace ?? "default";
+  const namespaceOf = ({ metadata }: KubernetesObject) => metadata.namespace ?? "default";
   return cluster.manifests
     .filter(({ kind, metadata }) => kind === "Service" && metadata.labels?.[exportLabel] === "true")
     .map((service) => {

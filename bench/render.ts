@@ -43,7 +43,6 @@ export function render(state: string): Rendered {
       const objects = Object.values(unpack(packed)).map((text) => JSON.parse(text) as KubernetesObject);
       (rendered[definitionsOf] ??= {})["20-crds"] = objects;
     }
-    // Components of the provider's (charts, groups) have inputs too, but no provider that is a cluster's.
     const cluster = /::mesh-([^:]+)::[^:]+$/.exec(provider ?? "")?.[1];
     if (!type.startsWith("kubernetes:") || !cluster || !inputs?.kind) continue;
     const phase = phases.find(({ has }) => has.test(urn))?.name ?? "";

@@ -1,6 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { drainedBeforeExit } from "./gracefulExit";
-import { type KubernetesObject, Objects } from "./objects";
+import type { KubernetesObject } from "../manifests";
+import { Objects } from "./objects";
 import { fill } from "./placeholders";
 import { withoutRefusals } from "./policyValidator";
 import { slim } from "./slimCrds";
@@ -15,7 +16,7 @@ export interface ChartArgs {
   keptBy?: pulumi.ProviderResource;
 }
 
-export interface Options {
+interface Options {
   parent: pulumi.Resource;
   dependsOn?: pulumi.Resource[];
 }

@@ -3,7 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { installChart } from "./chart";
 import { type Cluster, clusterProvider, isLocal } from "./clusters/cluster";
 import { program } from "./clusters/program";
-import type { KubernetesObject } from "./objects";
+import type { KubernetesObject } from "../manifests";
 import { pack } from "./slimCrds";
 
 /**

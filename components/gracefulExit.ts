@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "./objects";
+import type { KubernetesObject } from "../manifests";
 
 /**
  * Seconds that a pod of Linkerd's goes on serving after it was asked to end. Until kube-proxy and the other proxies have

@@ -9,7 +9,7 @@ import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import { program } from "./clusters/program";
 import { definitions } from "./definitions";
-import type { KubernetesObject } from "./objects";
+import type { KubernetesObject } from "../manifests";
 import { placeholder } from "./placeholders";
 import { type Capabilities, renderChart } from "./rendering";
 import { makeSecret } from "./secret";
@@ -119,10 +119,12 @@ export class Linkerd extends pulumi.ComponentResource {
     );
     const crds = definitions(`${name}-crds`, { cluster, objects: charts.definitions }, { parent: this });
     const certificates = this.certificates(name, args);
-    const bundles = Object.entries(issuer.webhooks).map(([webhook, { certPem }]) => [webhook, certPem] as const);
+    const bundles = Object.fromEntries(
+      Object.entries(issuer.webhooks).map(([webhook, { certPem }]) => [webhook, certPem]),
+    );
     const controlPlane = installChart(
       `${name}-control-plane`,
-      { objects: charts.controlPlane, texts: { trustBundle: args.trustBundle, ...Object.fromEntries(bundles) } },
+      { objects: charts.controlPlane, texts: { trustBundle: args.trustBundle, ...bundles } },
       { parent: this, dependsOn: [crds, ...certificates] },
     );
     if (args.webhookFailurePolicy === "Fail") {

@@ -6,7 +6,7 @@ import { capabilitiesOf, makeClusters } from "./clusters";
 import { Linkerd, type LinkerdCharts, renderLinkerd } from "./linkerd";
 import { MulticlusterLink, type LinkEnd } from "./link";
 import { Multicluster, renderMulticluster } from "./multicluster";
-import type { KubernetesObject } from "./objects";
+import type { KubernetesObject } from "../manifests";
 import { TrustAnchor } from "./trustAnchor";
 import { Workloads } from "./workloads";
 

@@ -1,28 +1,21 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { ChartPaths } from "../charts";
-import type { ClusterPlan, TrustPlan } from "../plan";
+import type { ClusterPlan } from "../plan";
 import { installChart } from "./chart";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
-import type { Linkerd } from "./linkerd";
+import type { Linkerd, LinkerdRendering } from "./linkerd";
 import { trustAnnotation } from "./linkerd";
-import type { KubernetesObject, Objects } from "./objects";
-import { type Capabilities, renderChart } from "./rendering";
+import type { KubernetesObject } from "../manifests";
+import type { Objects } from "./objects";
+import { renderChart } from "./rendering";
 
 export const multiclusterNamespace = "linkerd-multicluster";
-
-export interface MulticlusterRendering {
-  paths: ChartPaths;
-  cluster: ClusterPlan;
-  trust: TrustPlan;
-  capabilities: Capabilities;
-}
 
 /** Renders the chart of `new Multicluster(name, ...)`. */
 export function renderMulticluster(
   name: string,
-  { paths, cluster, trust, capabilities }: MulticlusterRendering,
+  { paths, cluster, trust, capabilities }: Omit<LinkerdRendering, "settings">,
 ): Promise<KubernetesObject[]> {
   const restart = { [trustAnnotation]: trust.dataPlane };
   return renderChart({

@@ -1,12 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-
-/** A Kubernetes object as a manifest or a chart has it. */
-export interface KubernetesObject {
-  apiVersion: string;
-  kind: string;
-  metadata: { name: string; namespace?: string; annotations?: Record<string, string> };
-  [field: string]: unknown;
-}
+import type { KubernetesObject } from "../manifests";
 
 export interface ObjectsArgs {
   objects: KubernetesObject[];
@@ -95,10 +88,13 @@ export class KubernetesResource extends pulumi.CustomResource {
 
 /** A Secret's texts as secrets of the engine's, which no preview prints. */
 function hidden(secret: pulumi.Inputs): pulumi.Inputs {
-  const texts = Object.entries(secret).filter(([field]) => field === "data" || field === "stringData");
-  const hide = (values: object) =>
-    Object.fromEntries(Object.entries(values).map(([key, value]) => [key, pulumi.secret(value as unknown)]));
-  return { ...secret, ...Object.fromEntries(texts.map(([field, values]) => [field, hide((values ?? {}) as object)])) };
+  const hide = (texts: object) =>
+    Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, pulumi.secret(text as unknown)]));
+  return Object.fromEntries(
+    Object.entries(secret).map(([field, value]) =>
+      ["data", "stringData"].includes(field) ? [field, hide((value ?? {}) as object)] : [field, value as unknown],
+    ),
+  );
 }
 
 /** Kinds of Kubernetes' own that stand in no namespace. https://kubernetes.io/docs/reference/kubernetes-api/ */
@@ -111,7 +107,7 @@ const clusterScoped = new Set([
   ...["ClusterTrustBundle", "DeviceClass", "ResourceSlice", "ServiceCIDR", "IPAddress"],
 ]);
 
-/** Whether an object stands in a namespace. Of kinds that Kubernetes does not have, most do. */
+/** Whether an object belongs to a namespace. Custom resources count as namespaced, since most of them are. */
 export function isNamespaced({ kind }: KubernetesObject): boolean {
   return !clusterScoped.has(kind);
 }
@@ -123,8 +119,8 @@ function nameOf(group: string, object: KubernetesObject): string {
 }
 
 /**
- * Other names that the provider's own groups gave the object. They asked the cluster whether a kind that Kubernetes does not have
- * stands in namespaces. The program cannot ask: its cluster may not be there yet.
+ * Other names that the object may have in the state of before, where the provider's own groups named it. They asked the cluster
+ * whether a custom resource is namespaced. The program cannot: the cluster may not exist yet.
  */
 export function formerNames(group: string, { kind, metadata }: KubernetesObject): string[] {
   return metadata.namespace === undefined && !clusterScoped.has(kind) ? [`${group}:${metadata.name}`] : [];

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
- * What stands in a chart's values for a text that is not known when the chart is rendered, as a certificate is in the preview
- * of an update that makes it.
+ * Stands in a chart's values for a text that the program does not know yet when it renders the chart. In a preview of an
+ * update that makes a certificate, this is the certificate.
  *
  * @param name of the text in what `fill` is given
  */
@@ -17,30 +17,45 @@ export const placeholder = (name: string) => `mesh-placeholder-${name}`;
  * a scalar within YAML text (the ConfigMap linkerd-config).
  */
 export function fill(value: unknown, texts: Record<string, pulumi.Input<string>>): unknown {
-  if (typeof value === "string") return fillText(value, texts);
-  if (Array.isArray(value)) return value.map((item) => fill(item, texts));
+  const places = Object.entries(texts).map(([name, text]): Place => {
+    const token = placeholder(name);
+    return { text, token, base64: base64(token), sha256: sha256(token) };
+  });
+  return places.length === 0 ? value : fillPlaces(value, places);
+}
+
+/** A text, and what its placeholder looks like in an object. */
+interface Place {
+  text: pulumi.Input<string>;
+  token: string;
+  base64: string;
+  sha256: string;
+}
+
+function fillPlaces(value: unknown, places: Place[]): unknown {
+  if (typeof value === "string") return fillText(value, places);
+  if (Array.isArray(value)) return value.map((item) => fillPlaces(item, places));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, fill(field, texts)]));
+  return Object.fromEntries(Object.entries(value).map(([key, field]) => [key, fillPlaces(field, places)]));
 }
 
-function fillText(written: string, texts: Record<string, pulumi.Input<string>>): pulumi.Input<string> {
-  const names = Object.keys(texts).filter((name) => ways(placeholder(name)).some((way) => written.includes(way)));
-  if (names.length === 0) return written;
+function fillText(written: string, places: Place[]): pulumi.Input<string> {
+  const found = places.filter((place) =>
+    [place.token, place.base64, place.sha256].some((way) => written.includes(way)),
+  );
+  if (found.length === 0) return written;
   return pulumi
-    .all(names.map((name) => pulumi.output(texts[name] ?? "")))
-    .apply((known) =>
-      names.reduce((filled, name, index) => put(filled, placeholder(name), known[index] ?? ""), written),
-    );
+    .all(found.map(({ text }) => text))
+    .apply((known) => found.reduce((filled, place, index) => put(filled, place, known[index] ?? ""), written));
 }
 
-function put(written: string, token: string, text: string): string {
-  if (written.trim() === token) return text.trim();
-  if (written === base64(token)) return base64(text.trim());
-  if (written === sha256(token)) return sha256(text);
+function put(written: string, place: Place, text: string): string {
+  if (written.trim() === place.token) return text.trim();
+  if (written === place.base64) return base64(text.trim());
+  if (written === place.sha256) return sha256(text);
   // A JSON string is a YAML scalar.
-  return written.replaceAll(token, () => JSON.stringify(text));
+  return written.replaceAll(place.token, () => JSON.stringify(text));
 }
 
-const ways = (token: string) => [token, base64(token), sha256(token)];
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");

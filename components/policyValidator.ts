@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "./objects";
+import type { KubernetesObject } from "../manifests";
 
 const configuration = "linkerd-policy-validator-webhook-config";
 

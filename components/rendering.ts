@@ -1,12 +1,12 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { text } from "node:stream/consumers";
 import { type DocumentOptions, parseAllDocuments, type SchemaOptions } from "yaml";
+import type { KubernetesObject } from "../manifests";
 import { RefusedError } from "../settings";
 import { cacheDirectory, exclusively, exists, writePrivately } from "./clusters/lifecycle/places";
-import { isNamespaced, type KubernetesObject } from "./objects";
+import { run } from "./clusters/lifecycle/run";
+import { isNamespaced } from "./objects";
 
 /** What charts may choose by: Helm's `.Capabilities`. */
 export interface Capabilities {
@@ -22,7 +22,7 @@ export interface RenderingArgs {
   /** Helm's name of the release. */
   release: string;
   namespace: string;
-  /** What is not known yet stands in them as a placeholder: see placeholders.ts. */
+  /** With a placeholder for each text that is not known yet: placeholders.ts. */
   values: Record<string, unknown>;
   capabilities: Capabilities;
 }
@@ -87,18 +87,15 @@ const helmsYaml: DocumentOptions & SchemaOptions = {
 };
 
 async function helm(args: string[], values: unknown): Promise<string> {
-  const child = spawn("helm", args, { stdio: "pipe" });
-  // JSON is YAML.
-  child.stdin.on("error", () => undefined).end(JSON.stringify(values));
-  const ended = new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
   try {
-    const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-    if (code === 0) return stdout;
-    throw new RefusedError([`chart ${args[2]} cannot be rendered: ${stderr.trim()}. Next: helm lint ${args[2]}`]);
+    // JSON is YAML.
+    return await run("helm", args, {}, JSON.stringify(values));
   } catch (error) {
-    if ((error as { code?: unknown }).code !== "ENOENT") throw error;
+    const { code, stderr = "" } = (error as Error).cause as { code?: unknown; stderr?: string };
     throw new RefusedError([
-      'charts are rendered by helm, which is not on PATH. Next: eval "$(npm run -s env -- <stack>)", which brings it, or install it',
+      code === "ENOENT"
+        ? 'charts are rendered by helm, which is not on PATH. Next: eval "$(npm run -s env -- <stack>)", which brings it, or install it'
+        : `chart ${args[2]} cannot be rendered: ${stderr.trim()}. Next: helm lint ${args[2]}`,
     ]);
   }
 }

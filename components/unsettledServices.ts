@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "./objects";
+import type { KubernetesObject } from "../manifests";
 
 /**
  * A Service for whose endpoints the provider does not wait ten seconds to "settle".

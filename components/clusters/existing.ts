@@ -60,11 +60,8 @@ export async function gatewayApiProblem(cluster: string, settings: ExistingSetti
       const { metadata } = await api.readCustomResourceDefinition({ name });
       if (metadata?.labels?.["linkerd.io/control-plane-ns"] === undefined) others.push(name);
     } catch (error) {
-      const status = (error as { code?: unknown }).code;
-      if (status === 404) continue;
-      const reason = typeof status === "number" ? `it answers ${status}` : (error as Error).message;
-      const next = `Next: kubectl --context ${settings.context} get customresourcedefinitions`;
-      return `existing.${cluster}.context is ${JSON.stringify(settings.context)}; its definitions cannot be read: ${reason}. ${next}`;
+      if ((error as { code?: unknown }).code === 404) continue;
+      return unreadable(cluster, settings, error, "definitions", "get customresourcedefinitions");
     }
   }
   if (others.length === 0) return undefined;
@@ -90,13 +87,22 @@ export async function existingCapabilities(cluster: string, settings: ExistingSe
     const apiVersions = groups.flatMap(({ versions }) => versions.map(({ groupVersion }) => groupVersion));
     return { kubernetesVersion: gitVersion, apiVersions: ["v1", ...apiVersions] };
   } catch (error) {
-    const { code } = error as { code?: unknown };
-    const reason = typeof code === "number" ? `its API server answers ${code}` : (error as Error).message;
-    throw new RefusedError([
-      `existing.${cluster}.context is ${JSON.stringify(settings.context)}; its version cannot be read: ${reason}. ` +
-        `Next: kubectl --context ${settings.context} version`,
-    ]);
+    throw new RefusedError([unreadable(cluster, settings, error, "version", "version")]);
   }
+}
+
+/** Why something of the cluster cannot be read, and the kubectl command that shows it. */
+function unreadable(
+  cluster: string,
+  { context }: ExistingSettings,
+  error: unknown,
+  what: string,
+  command: string,
+): string {
+  const { code, message } = error as Error & { code?: unknown };
+  const reason = typeof code === "number" ? `it answers ${code}` : message;
+  const next = `Next: kubectl --context ${context} ${command}`;
+  return `existing.${cluster}.context is ${JSON.stringify(context)}; its ${what} cannot be read: ${reason}. ${next}`;
 }
 
 async function clientOf(cluster: string, settings: ExistingSettings) {

@@ -6,6 +6,7 @@ import type { Capabilities } from "../rendering";
 import { ExistingCluster, existingCapabilities } from "./existing";
 import { K3dCluster, K3dNetwork } from "./k3d";
 import { KwokCluster } from "./kwok";
+import { kubernetesVersion } from "./lifecycle/spec";
 
 export interface ClustersArgs {
   plan: Plan;
@@ -41,9 +42,6 @@ const makers: Record<
       new ExistingCluster(clusterName, cluster, settings.existing[cluster.name] as ExistingSettings, opts),
 };
 
-/** Kubernetes of the local clusters, where the image of their nodes tells no other. */
-const localVersion = "v1.34.4";
-
 /**
  * What the charts may choose by in a cluster, which need not be there yet if it is a local one.
  *
@@ -54,5 +52,5 @@ export function capabilitiesOf(cluster: ClusterPlan, settings: Settings): Promis
   if (settings.runtime === "existing" && existing) return existingCapabilities(cluster.name, existing);
   // Example: rancher/k3s:v1.34.4-k3s1
   const [, version] = (settings.runtime === "k3d" && /:(v\d+\.\d+\.\d+)/.exec(settings.nodeImage ?? "")) || [];
-  return Promise.resolve({ kubernetesVersion: version ?? localVersion, apiVersions: [] });
+  return Promise.resolve({ kubernetesVersion: version ?? kubernetesVersion, apiVersions: [] });
 }

@@ -171,6 +171,14 @@ export class TestStack {
     return outcomes.at(-1) as Outcome;
   }
 
+  /** Previews, updates, and asserts that the update does what the preview listed. */
+  async upAsPreviewed(): Promise<Step[]> {
+    const preview = succeeded(await this.preview());
+    const update = succeeded(await this.up());
+    assert.deepEqual(listed(preview), listed(update));
+    return update.changes;
+  }
+
   /** Previews the first of the two updates of `raise`. */
   previewClaims(): Promise<Outcome> {
     return this.operation("preview", [], fromNothing[0]);
@@ -196,7 +204,7 @@ export class TestStack {
     return this.pulumi("stack", "export", "--stack", this.name, ...(showSecrets ? ["--show-secrets"] : []));
   }
 
-  /** Gives a state of before another text. Example: `editState((text) => text.replaceAll("old", "new"))` */
+  /** Changes the text of the state. Example: `editState((text) => text.replaceAll("old", "new"))` */
   async editState(change: (text: string) => string): Promise<void> {
     const file = path.join(this.checkout, ".state/edited.json");
     fs.writeFileSync(file, change(await this.exportText()), { mode: 0o600 });
@@ -317,7 +325,7 @@ export class TestStack {
  *
  * Example: `update urn:pulumi:...::mesh-west-workloads:default/nginx-set: spec.replicas`
  */
-export function listed({ changes }: Pick<Outcome, "changes">): string[] {
+function listed({ changes }: Pick<Outcome, "changes">): string[] {
   const fields = ({ type, diff }: Step) => (type === "pulumi:providers:kubernetes" ? "" : diff.join());
   return changes.map((step) => `${step.op} ${step.urn}: ${fields(step)}`).sort();
 }

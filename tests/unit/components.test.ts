@@ -14,7 +14,7 @@ import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { claimClusters } from "../../components/clusters/claims";
 import { Mesh, renderCharts } from "../../components/mesh";
-import type { KubernetesObject } from "../../components/objects";
+import type { KubernetesObject } from "../../manifests";
 import { placeholder } from "../../components/placeholders";
 import { type PackedDefinitions, slim, unpack } from "../../components/slimCrds";
 import type { ChartPaths } from "../../charts";

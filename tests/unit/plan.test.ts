@@ -5,7 +5,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
-import type { ClusterManifests, Manifest } from "../../manifests";
+import type { ClusterManifests, KubernetesObject } from "../../manifests";
 import { makePlan, type Plan } from "../../plan";
 import { checkSettings, type RawSettings, RefusedError, type Settings } from "../../settings";
 
@@ -39,14 +39,19 @@ function refusals(stack: string, raw: RawSettings, manifests?: ClusterManifests)
   return [];
 }
 
-const statefulSet = (name: string, serviceName: string, replicas?: number, namespace?: string): Manifest => ({
+const statefulSet = (name: string, serviceName: string, replicas?: number, namespace?: string): KubernetesObject => ({
   apiVersion: "apps/v1",
   kind: "StatefulSet",
   metadata: { name, namespace },
   spec: { serviceName, replicas },
 });
 
-const service = (name: string, spec: Record<string, unknown>, exported = "true", namespace?: string): Manifest => ({
+const service = (
+  name: string,
+  spec: Record<string, unknown>,
+  exported = "true",
+  namespace?: string,
+): KubernetesObject => ({
   apiVersion: "v1",
   kind: "Service",
   metadata: { name, namespace, labels: { "mirror.linkerd.io/exported": exported } },
@@ -195,7 +200,7 @@ test("the longest mirror name that Kubernetes takes is not refused", () => {
   assert.deepEqual(refusals("dev", {}, { west: [service("s".repeat(58), headless)] }), []);
 });
 
-const mirrorCases: { title: string; manifests: Manifest[]; mirrors: string[]; hosts: string[] }[] = [
+const mirrorCases: { title: string; manifests: KubernetesObject[]; mirrors: string[]; hosts: string[] }[] = [
   {
     title: "a headless service gives one mirror, and one for every pod of its StatefulSet",
     manifests: [service("nginx-svc", headless), statefulSet("nginx-set", "nginx-svc", 2)],

@@ -7,7 +7,8 @@ import * as path from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { shaped } from "../../components/chart";
-import { formerNames, type KubernetesObject } from "../../components/objects";
+import { formerNames } from "../../components/objects";
+import type { KubernetesObject } from "../../manifests";
 import { fill, placeholder } from "../../components/placeholders";
 import { renderChart, type RenderingArgs } from "../../components/rendering";
 

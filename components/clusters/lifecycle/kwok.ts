@@ -6,11 +6,8 @@ import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "./kubeconfig";
 import { clusterDirectory, exclusively, exists, onPath, ownKubeconfig, writePrivately } from "./places";
 import { endLeftRunning, main, run } from "./run";
-import { kwokLoadBalancer, type LocalSpec, variable } from "./spec";
+import { kubernetesVersion, kwokLoadBalancer, type LocalSpec, variable } from "./spec";
 import { endPluginsWithoutEngine } from "./withoutEngine";
-
-/** Kubernetes that the official binaries are taken of, where none are on PATH. */
-const kubernetesVersion = "v1.34.4";
 
 async function create(spec: LocalSpec, owner: string): Promise<void> {
   await refuseOthers(kwok, spec.name, owner);

@@ -7,17 +7,25 @@ const exec = promisify(execFile);
 /**
  * Runs a program to its end.
  *
+ * @param input what it reads on standard input
  * @returns what it printed on standard output
  * @throws Error with its command line, exit status and standard error
  */
-export async function run(file: string, args: string[], env: Record<string, string> = {}): Promise<string> {
+export async function run(
+  file: string,
+  args: string[],
+  env: Record<string, string> = {},
+  input?: string,
+): Promise<string> {
   try {
     // Meant for the engine (cli/backend.ts); API servers would live with them as long as they run.
     const inherited = { ...process.env };
     delete inherited.GOGC;
     delete inherited.GOMEMLIMIT;
-    const { stdout } = await exec(file, args, { maxBuffer: 64 * 1024 * 1024, env: { ...inherited, ...env } });
-    return stdout;
+    const running = exec(file, args, { maxBuffer: 64 * 1024 * 1024, env: { ...inherited, ...env } });
+    // One that ends without reading says why on standard error.
+    if (input !== undefined) running.child.stdin?.on("error", () => undefined).end(input);
+    return (await running).stdout;
   } catch (error) {
     const { code, stderr } = error as { code?: string | number; stderr?: string };
     if (code === "ENOENT")

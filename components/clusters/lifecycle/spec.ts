@@ -21,6 +21,9 @@ export interface K3dSpec extends LocalSpec {
   registryMirror?: string;
 }
 
+/** Kubernetes of the local clusters, where neither binaries on PATH nor the image of their nodes are another one. */
+export const kubernetesVersion = "v1.34.4";
+
 /** What every LoadBalancer Service of a kwok cluster is given. From the range kept for documentation (RFC 5737). */
 export const kwokLoadBalancer = "192.0.2.1";
 
