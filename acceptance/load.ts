@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { controlPlane, reason, type Cluster, type Deployment } from "../verify/api";
+import { isRolledOut } from "../lib/rolledOut";
+import { controlPlane, reason, type Cluster } from "../verify/api";
 import type { Client, Clients, Running } from "./client";
 import { loadTargets, type Mesh, type Target } from "./mesh";
 import { loadScript, parseLine, tally, type Request, type Tally } from "./requests";
@@ -181,15 +182,4 @@ async function trustOf({ apps }: Cluster): Promise<string | undefined> {
   const { items } = await apps.listNamespacedDeployment({ namespace: controlPlane });
   const trusts = new Set(items.map(({ spec }) => spec?.template.metadata?.annotations?.[trustAnnotation]));
   return items.every(isRolledOut) && trusts.size === 1 ? [...trusts][0] : undefined;
-}
-
-/** As `kubectl rollout status` has it. */
-export function isRolledOut({ metadata, spec, status }: Deployment): boolean {
-  const wanted = spec?.replicas ?? 1;
-  return (
-    (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0) &&
-    (status?.updatedReplicas ?? 0) === wanted &&
-    (status?.replicas ?? 0) === wanted &&
-    (status?.availableReplicas ?? 0) === wanted
-  );
 }

@@ -1,57 +1,88 @@
-import { ApiException, CoreV1Api, CustomObjectsApi, KubeConfig } from "@kubernetes/client-node";
-
-/** How long a control plane whose Deployments are ready may take to answer. */
-const deadlineMilliseconds = 120_000;
+import { ApiException, AppsV1Api, CoreV1Api, CustomObjectsApi, KubeConfig } from "@kubernetes/client-node";
+import { isRolledOut } from "../lib/rolledOut";
+import { hasOtherTrustRoots, presentTrustRootHash } from "./trustRoots";
 
 /**
- * Waits until Linkerd's injector and its profile validator answer. linkerd.ts runs it where their failure policy is Fail.
+ * How long a control plane whose Deployments are ready may take. The kubelet renews a mounted ConfigMap after up to two
+ * minutes: https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically
+ */
+const deadlineMilliseconds = 240_000;
+
+/** Of the objects that are asked about. They are never created. */
+const namespace = "default";
+const metadata = { name: "linkerd-webhook-probe" };
+
+interface Apis {
+  apps: AppsV1Api;
+  core: CoreV1Api;
+  custom: CustomObjectsApi;
+}
+
+/**
+ * Waits until the control plane is rolled out, its injector and profile validator answer, and the injector gives pods the
+ * present trust anchors. linkerd.ts runs it where the webhooks' failure policy is Fail.
  *
+ * The kubernetes provider takes a Deployment for updated when its new ReplicaSet still has no pods ("Replicas scaled to 0").
  * A Deployment is ready a moment before its Service leads anywhere. With policy Fail the API server refuses every object
- * that is created in that moment. Both requests are dry runs and create nothing. The policy validator is not asked: its
- * failure policy is always Ignore (policyValidator.ts).
+ * that is created in that moment. And the injector reads the anchors from a mounted ConfigMap, which may be a minute old: a
+ * gateway that starts then refuses every client that has a certificate of the new anchor.
+ *
+ * Both requests are dry runs and create nothing. The policy validator is not asked: its failure policy is always Ignore
+ * (policyValidator.ts).
  *
  * Environment: MESH_KUBECONFIG.
  */
 async function awaitWebhooks(kubeconfig: string): Promise<void> {
   const config = new KubeConfig();
   config.loadFromString(kubeconfig);
-  const core = config.makeApiClient(CoreV1Api);
-  const custom = config.makeApiClient(CustomObjectsApi);
-  const namespace = "default";
-  const metadata = { name: "linkerd-webhook-probe" };
-  const questions = [
-    () =>
-      core.createNamespacedPod({
-        namespace,
-        dryRun: "All",
-        body: { metadata, spec: { containers: [{ name: "probe", image: "probe" }] } },
-      }),
-    () =>
-      custom.createNamespacedCustomObject({
-        ...{ group: "linkerd.io", version: "v1alpha2", plural: "serviceprofiles", namespace },
-        dryRun: "All",
-        body: {
-          apiVersion: "linkerd.io/v1alpha2",
-          kind: "ServiceProfile",
-          metadata: { name: `${metadata.name}.${namespace}.svc.cluster.local` },
-          spec: { routes: [] },
-        },
-      }),
-  ];
+  const apis = {
+    apps: config.makeApiClient(AppsV1Api),
+    core: config.makeApiClient(CoreV1Api),
+    custom: config.makeApiClient(CustomObjectsApi),
+  };
   const end = Date.now() + deadlineMilliseconds;
   await Promise.all(
-    questions.map(async (question) => {
+    [rolloutFault, injectorFault, profileValidatorFault].map(async (ask) => {
       for (;;) {
-        const refusal = await question().then(
-          () => undefined,
-          (error: unknown) => webhookFailure(error),
-        );
-        if (refusal === undefined) break;
-        if (Date.now() > end) throw new Error(`Linkerd's webhooks do not answer: ${refusal}`);
+        const fault = await ask(apis).catch(webhookFailure);
+        if (fault === undefined) break;
+        if (Date.now() > end) throw new Error(`Linkerd's control plane is not ready: ${fault}`);
         await new Promise((resolve) => setTimeout(resolve, 250));
       }
     }),
   );
+}
+
+async function rolloutFault({ apps }: Apis): Promise<string | undefined> {
+  const { items } = await apps.listNamespacedDeployment({
+    namespace: "linkerd",
+    labelSelector: "linkerd.io/control-plane-component",
+  });
+  const rolling = items.filter((deployment) => !isRolledOut(deployment)).map(({ metadata }) => metadata?.name);
+  return rolling.length > 0 ? `not rolled out: ${rolling.join(", ")}` : undefined;
+}
+
+async function injectorFault({ core }: Apis): Promise<string | undefined> {
+  const probe = {
+    metadata: { ...metadata, annotations: { "linkerd.io/inject": "enabled" } },
+    spec: { containers: [{ name: "probe", image: "probe" }] },
+  };
+  const pod = await core.createNamespacedPod({ namespace, dryRun: "All", body: probe });
+  const isOther = hasOtherTrustRoots(pod, await presentTrustRootHash(core));
+  return isOther ? "the injector gives pods other trust anchors than the present ones" : undefined;
+}
+
+async function profileValidatorFault({ custom }: Apis): Promise<undefined> {
+  await custom.createNamespacedCustomObject({
+    ...{ group: "linkerd.io", version: "v1alpha2", plural: "serviceprofiles", namespace },
+    dryRun: "All",
+    body: {
+      apiVersion: "linkerd.io/v1alpha2",
+      kind: "ServiceProfile",
+      metadata: { name: `${metadata.name}.${namespace}.svc.cluster.local` },
+      spec: { routes: [] },
+    },
+  });
 }
 
 /** The API server's words when it could not reach a webhook. Any other refusal is the cluster's own, and an answer. */

@@ -1,12 +1,17 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiException, AppsV1Api, CoreV1Api, KubeConfig, type V1Pod } from "@kubernetes/client-node";
+import { isRolledOut } from "../lib/rolledOut";
 import { givenKubeconfig } from "./givenKubeconfig";
+import { hasOtherTrustRoots, presentTrustRootHash } from "./trustRoots";
 
 /** How long one pod may take to go, and its successor to become ready. */
 const restartMilliseconds = 300_000;
 
 /** `kubectl rollout restart` sets it as well. */
 const restartedAt = "kubectl.kubernetes.io/restartedAt";
+
+/** One round is enough where all injectors have the present trust anchors; their mounted ConfigMap may be a minute old. */
+const rounds = 4;
 
 /** On the namespaces of runs of verify and acceptance, which see to their own pods. */
 const runLabel = "linkerd-multicluster-mesh/verify-run";
@@ -17,8 +22,8 @@ interface Apis {
 }
 
 /**
- * Restarts the meshed pods that are older than the newest identity controller, and waits until the next ones are ready. workloads.ts
- * runs it when certificates change. In a new cluster no pod is older.
+ * Restarts the meshed pods that are older than the newest identity controller or have other trust anchors than the present
+ * ones, and waits until the next ones are ready. workloads.ts runs it when certificates change. In a new cluster there are none.
  *
  * A proxy reads the trust anchors and gets its certificate when it starts. Deployments restart by their own strategy, which
  * brings a pod before another goes. All other pods are evicted one at a time, so that those with update strategy OnDelete or
@@ -32,11 +37,16 @@ async function restartPods(kubeconfig: string): Promise<void> {
   const config = new KubeConfig();
   config.loadFromString(kubeconfig);
   const apis = { core: config.makeApiClient(CoreV1Api), apps: config.makeApiClient(AppsV1Api) };
-  const pods = await outdated(apis);
+  for (let round = 0; round < rounds; round++) await restartAll(apis, await outdated(apis));
+  const left = await outdated(apis);
+  if (left.length > 0) throw new Error(`these pods have old trust anchors after ${rounds} restarts: ${names(left)}`);
+}
+
+async function restartAll(apis: Apis, pods: V1Pod[]): Promise<void> {
   const stuck = pods.filter((pod) => ["Job", undefined].includes(controllerOf(pod)?.kind));
   if (stuck.length > 0) {
     throw new Error(
-      `nothing makes these pods anew, and their proxies keep the old trust anchor: ${stuck.map(called).join(", ")}. ` +
+      `nothing makes these pods anew, and their proxies keep the old trust anchor: ${names(stuck)}. ` +
         "Next: delete them, or wait for their Jobs, then the same command again",
     );
   }
@@ -56,9 +66,10 @@ async function restartPods(kubeconfig: string): Promise<void> {
 
 /** Highest ordinal first, as a StatefulSet restarts its own. */
 async function outdated({ core }: Apis): Promise<V1Pod[]> {
-  const [{ items: pods }, { items: namespaces }] = await Promise.all([
+  const [{ items: pods }, { items: namespaces }, hash] = await Promise.all([
     core.listPodForAllNamespaces(),
     core.listNamespace(),
+    presentTrustRootHash(core),
   ]);
   const injected = new Map(
     namespaces.map(({ metadata }) => [metadata?.name, metadata?.annotations?.["linkerd.io/inject"] === "enabled"]),
@@ -78,7 +89,8 @@ async function outdated({ core }: Apis): Promise<V1Pod[]> {
       const wanted = annotations?.["linkerd.io/inject"] ?? (injected.get(namespace) ? "enabled" : "disabled");
       const ended = ["Succeeded", "Failed"].includes(pod.status?.phase ?? "");
       if (namespace === "linkerd" || others.has(namespace) || deletionTimestamp || ended) return false;
-      return (hasProxy(pod) || (wanted === "enabled" && controllerOf(pod) !== undefined)) && born(pod) < newest;
+      const isMeshed = hasProxy(pod) || (wanted === "enabled" && controllerOf(pod) !== undefined);
+      return isMeshed && (born(pod) < newest || hasOtherTrustRoots(pod, hash));
     })
     .sort((a, b) => called(b).localeCompare(called(a), "en", { numeric: true }));
 }
@@ -89,6 +101,8 @@ function hasProxy({ spec }: V1Pod): boolean {
 }
 
 const called = ({ metadata }: V1Pod): string => `${metadata?.namespace}/${metadata?.name}`;
+
+const names = (pods: V1Pod[]): string => pods.map(called).join(", ");
 
 function controllerOf({ metadata }: V1Pod): { kind: string; name: string; uid: string } | undefined {
   return metadata?.ownerReferences?.find(({ controller }) => controller);
@@ -136,11 +150,8 @@ async function rollOut({ apps }: Apis, namespace: string, name: string): Promise
   const body = [{ op: "add", path: "/spec/template/metadata/annotations", value }];
   const { metadata } = await apps.patchNamespacedDeployment({ namespace, name, body });
   await until(`deployment ${namespace}/${name} does not end its restart`, namespace, async () => {
-    const { spec, status } = await apps.readNamespacedDeployment({ namespace, name });
-    const { observedGeneration = 0, updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status ?? {};
-    const wanted = spec?.replicas ?? 1;
-    const all = updatedReplicas >= wanted && availableReplicas >= wanted && replicas === updatedReplicas;
-    return observedGeneration >= (metadata?.generation ?? 0) && all;
+    const now = await apps.readNamespacedDeployment({ namespace, name });
+    return (now.metadata?.generation ?? 0) >= (metadata?.generation ?? 0) && isRolledOut(now);
   });
 }
 

@@ -8,6 +8,7 @@ import * as path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Api } from "../lib/api";
+import { capture } from "../../cli/run";
 import { eventually } from "../lib/eventually";
 import { succeeded, TestStack } from "../lib/stack";
 import { TrustWatch } from "../lib/trustWatch";
@@ -106,6 +107,33 @@ test("a rotation restarts pods with update strategy OnDelete, and leaves replica
   assert.equal((await west().get(`${sets}/nginx-set`)).body.spec?.replicas, 5);
   await unchanged();
   assert.equal((await west().get(`${sets}/nginx-set`)).body.spec?.replicas, 5);
+});
+
+test("a pod to which the injector gave other anchors restarts alone; one that never gets the present ones is named", async () => {
+  const restart = () =>
+    capture(process.execPath, ["--require", "tsx/cjs", "components/restartPods.ts"], {
+      cwd: stack.checkout,
+      env: { MESH_KUBECONFIG: outputs.kubeconfigs.west ?? "" },
+    });
+  assert.deepEqual(await restart(), { code: 0, stdout: "", stderr: "" });
+
+  const stale = { metadata: { annotations: { "linkerd.io/trust-root-sha256": "of other anchors" } } };
+  assert.equal((await west().ask("PATCH", "/api/v1/namespaces/default/pods/nginx-set-1", stale)).status, 200);
+  assert.deepEqual(await restart(), { code: 0, stdout: "restarting pod default/nginx-set-1\n", stderr: "" });
+
+  const vault = "/api/v1/namespaces/default/pods/vault-1";
+  const template = (annotation: string | null) => ({
+    spec: { template: { metadata: { annotations: { "linkerd.io/trust-root-sha256": annotation } } } },
+  });
+  assert.equal((await west().ask("PATCH", `${sets}/vault`, template("of other anchors"))).status, 200);
+  assert.equal((await west().ask("PATCH", vault, stale)).status, 200);
+  const { code, stderr } = await restart();
+  assert.notEqual(code, 0);
+  assert.match(stderr, /these pods have old trust anchors after 4 restarts: default\/vault-1/);
+
+  assert.equal((await west().ask("PATCH", `${sets}/vault`, template(null))).status, 200);
+  assert.equal((await west().ask("DELETE", vault)).status, 200);
+  await eventually(async () => assert.equal((await restart()).stdout, ""));
 });
 
 test("a meshed pod that nobody makes anew is named, and nothing is rotated", async () => {

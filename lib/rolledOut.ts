@@ -1,0 +1,9 @@
+import type { V1Deployment } from "@kubernetes/client-node";
+
+/** Whether all pods of a Deployment are of its present template and available, as `kubectl rollout status` has it. */
+export function isRolledOut({ metadata, spec, status }: V1Deployment): boolean {
+  const wanted = spec?.replicas ?? 1;
+  const { observedGeneration = 0, updatedReplicas = 0, availableReplicas = 0, replicas = 0 } = status ?? {};
+  const all = updatedReplicas === wanted && availableReplicas === wanted && replicas === wanted;
+  return observedGeneration >= (metadata?.generation ?? 0) && all;
+}
