@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { stringify } from "yaml";
 import { engineSettings } from "../cli/backend";
 import { root } from "../cli/paths";
-import { makePulumiHome, pulumiHome } from "../cli/pulumiHome";
+import { pulumiHome } from "../cli/pulumiHome";
 import { capture, type Environment, UserError } from "../cli/run";
 import { fromNothing } from "../cli/raise";
 import { withoutCheckpoints } from "../cli/stack";
@@ -32,7 +32,6 @@ export class Lab {
 
   /** @param tools PATH, and which charts */
   constructor(tools: Environment) {
-    makePulumiHome();
     const inside = (name: string) => path.join(this.directory, name);
     for (const name of ["state", "kwok", "data"]) fs.mkdirSync(inside(name));
     shareKwokCache(inside("kwok"));

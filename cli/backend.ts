@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { cacheDirectory, stateDirectory } from "./paths";
-import { defaultBackend, hasLogin, makePulumiHome, pulumiHome } from "./pulumiHome";
+import { defaultBackend, hasLogin, pulumiHome } from "./pulumiHome";
 import type { Environment } from "./run";
 
 /** How the engine is told to run, whatever the backend. What each of it saves stands in docs/performance.md. */
@@ -24,7 +24,6 @@ export const engineSettings = {
  * matter; else state goes to `.state/` under a generated passphrase.
  */
 export function backendEnvironment(): Environment {
-  makePulumiHome();
   const common = { ...engineSettings, PULUMI_HOME: pulumiHome() };
   if (hasLogin()) return common;
   return {

@@ -68,7 +68,7 @@ const realProbes: Probes = {
     if (tool.modules.length > 0 && tool.modules.every(isBuilt)) return tool.modules.map(builtDirectory);
     return undefined;
   },
-  keptByAnother: ({ fetchedBy }) => Boolean(fetchedBy && fs.existsSync(fetchedBy.keeps(fetchedBy.url(thisPlatform())))),
+  keptByAnother: ({ fetchedBy }) => Boolean(fetchedBy?.isKept(fetchedBy.url(thisPlatform()))),
   answers,
 };
 

@@ -1,10 +1,12 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Runtime } from "../settings";
-import { build } from "../registry-only/tools/build";
+import { build, builtDirectory } from "../registry-only/tools/build";
 import { download } from "./download";
-import { answers, findTools } from "./findTools";
+import { answers, findTools, type Way } from "./findTools";
 import { cacheDirectory, root } from "./paths";
+import { linkPlugin, unlinkPlugin } from "./plugins";
+import { makePulumiHome, ownHome, pulumiHome } from "./pulumiHome";
 import { type Environment, say } from "./run";
 import type { StackSettings } from "./stackFile";
 import { type Tool, toolsFor } from "./tools";
@@ -15,20 +17,30 @@ import { type Tool, toolsFor } from "./tools";
  * @returns directories to search before PATH for what it lacks or has too old
  */
 export async function prepareTools(...runtimes: Runtime[]): Promise<string[]> {
+  makePulumiHome();
   const tools = [...new Set(runtimes.flatMap((runtime) => toolsFor[runtime]))];
   const ways = await findTools(tools);
+  for (const note of ways.flatMap(({ notes }) => notes)) say(note);
+  await build(tools.flatMap((tool, index) => (ways[index]?.way === "build" ? tool.modules : [])));
   const directories: string[] = [];
-  const toBuild: Tool[] = [];
-  for (const [index, tool] of tools.entries()) {
-    const found = ways[index];
-    if (!found) continue;
-    for (const note of found.notes) say(note);
-    if (found.way === "download") directories.push(await download(tool));
-    else if (found.way === "build") toBuild.push(tool);
-    else directories.push(...found.directories);
-  }
-  directories.push(...(await build(toBuild.flatMap(({ modules }) => modules))));
+  for (const [index, tool] of tools.entries()) directories.push(...(await prepare(tool, ways[index])));
   return [...new Set(directories)];
+}
+
+/** @returns the tool's directories, where it has to be on PATH and is not yet */
+async function prepare(tool: Tool, found: Way | undefined): Promise<string[]> {
+  if (!found) return [];
+  if (found.way === "on PATH") return found.directories;
+  const home = pulumiHome();
+  if (found.way === "fetched by another") {
+    if (tool.plugin) unlinkPlugin(home, tool.plugin);
+    return [];
+  }
+  if (found.way === "download") return [await download(tool)];
+  const directories = found.way === "build" ? tool.modules.map(builtDirectory) : found.directories;
+  const [first] = directories;
+  const linked = home === ownHome && tool.plugin && first && linkPlugin(home, tool.plugin, first);
+  return linked ? [] : directories;
 }
 
 /** The environment in which the directories' programs are found first. */

@@ -5,6 +5,9 @@ import { cacheDirectory, stateDirectory } from "./paths";
 
 const usersHome = path.join(os.homedir(), ".pulumi");
 
+/** The home of those who have neither a login nor PULUMI_HOME, shared by all clones. */
+export const ownHome = path.join(cacheDirectory, "pulumi-home");
+
 /** The backend of whoever has no login. Absolute: a relative one is resolved against where pulumi happens to be started. */
 export const defaultBackend = `file://${stateDirectory}`;
 
@@ -34,17 +37,16 @@ export function hasLogin(): boolean {
  */
 export function pulumiHome(): string {
   if (process.env.PULUMI_HOME) return process.env.PULUMI_HOME;
-  return hasLogin() ? usersHome : path.join(cacheDirectory, "pulumi-home");
+  return hasLogin() ? usersHome : ownHome;
 }
 
 /** Makes the home when it is this project's. Plugins that the user has are found in it, and new ones go to the user's. */
 export function makePulumiHome(): void {
-  const home = pulumiHome();
-  if (home !== path.join(cacheDirectory, "pulumi-home")) return;
-  fs.mkdirSync(home, { recursive: true, mode: 0o700 });
-  create(() => fs.writeFileSync(path.join(home, "logs"), "", { flag: "wx" }));
+  if (pulumiHome() !== ownHome) return;
+  fs.mkdirSync(ownHome, { recursive: true, mode: 0o700 });
+  create(() => fs.writeFileSync(path.join(ownHome, "logs"), "", { flag: "wx" }));
   const plugins = path.join(usersHome, "plugins");
-  if (fs.existsSync(plugins)) create(() => fs.symlinkSync(plugins, path.join(home, "plugins")));
+  if (fs.existsSync(plugins)) create(() => fs.symlinkSync(plugins, path.join(ownHome, "plugins")));
 }
 
 function create(make: () => void): void {

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { makePulumiHome, pulumiHome } from "./pulumiHome";
+import { pulumiHome } from "./pulumiHome";
 import { prepareTools, searching } from "./prepare";
 import { root } from "./paths";
 import { type Environment, run as runProgram, say, UserError } from "./run";
@@ -69,7 +69,6 @@ export async function run(args: string[]): Promise<number> {
 
 async function testEnvironment(runtimes: ("kwok" | "k3d")[]): Promise<Environment> {
   if (runtimes.length === 0) return {};
-  makePulumiHome();
   return { ...searching(await prepareTools(...runtimes)), PULUMI_HOME: pulumiHome(), PULUMI_SKIP_UPDATE_CHECK: "true" };
 }
 

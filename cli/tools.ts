@@ -1,7 +1,9 @@
+import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { dependencies } from "../package.json";
 import type { Runtime } from "../settings";
+import { isDownloaded, type Plugin } from "./plugins";
 import { pulumiHome } from "./pulumiHome";
 
 /** `linux` or `darwin`, `amd64` or `arm64`. */
@@ -27,9 +29,11 @@ export interface Tool {
   fetchedBy?: {
     program: string;
     url: (platform: Platform) => string;
-    /** Where that program keeps what it fetched from there. */
-    keeps: (url: string) => string;
+    /** Whether that program fetched it from there before. */
+    isKept: (url: string) => boolean;
   };
+  /** Set for a provider of the engine's, see plugins.ts. */
+  plugin?: Plugin;
   /** What to build where the publisher cannot be reached: folders of registry-only/tools. */
   modules: string[];
   /** What takes its place there: a folder with executables of the same names. */
@@ -45,9 +49,10 @@ export interface Download {
 
 const github = (repository: string, version: string) => `https://github.com/${repository}/releases/download/${version}`;
 
-function kwokCache(url: string): string {
+function isInKwokCache(url: string): boolean {
   const { host, pathname } = new URL(url);
-  return path.join(process.env.KWOK_WORKDIR ?? path.join(os.homedir(), ".kwok"), "cache", "https", host, pathname);
+  const kwok = process.env.KWOK_WORKDIR ?? path.join(os.homedir(), ".kwok");
+  return fs.existsSync(path.join(kwok, "cache", "https", host, pathname));
 }
 
 const pulumi: Tool = {
@@ -75,8 +80,9 @@ function plugin(name: "kubernetes" | "tls" | "command", instead: Pick<Tool, "mod
       program: "pulumi",
       url: ({ os, arch }) =>
         `https://get.pulumi.com/releases/plugins/pulumi-resource-${name}-${version}-${os}-${arch}.tar.gz`,
-      keeps: () => path.join(pulumiHome(), "plugins", `resource-${name}-${version}`),
+      isKept: () => isDownloaded(pulumiHome(), { name, version }),
     },
+    plugin: { name, version },
     ...instead,
   };
 }
@@ -130,7 +136,7 @@ const kubernetes: Tool = {
       os === "linux"
         ? `https://dl.k8s.io/release/v1.34.4/bin/linux/${arch}/kube-apiserver`
         : `${github("kwok-ci/k8s", `v1.34.4-kwok.0-${os}-${arch}`)}/kube-apiserver`,
-    keeps: kwokCache,
+    isKept: isInKwokCache,
   },
   modules: ["kubernetes"],
 };
@@ -146,7 +152,7 @@ const etcd: Tool = {
     // The etcd that kwokctl 0.7.0 takes for Kubernetes 1.34.
     url: ({ os, arch }) =>
       `${github("etcd-io/etcd", "v3.5.21")}/etcd-v3.5.21-${os}-${arch}.${os === "linux" ? "tar.gz" : "zip"}`,
-    keeps: kwokCache,
+    isKept: isInKwokCache,
   },
   modules: ["etcd"],
 };

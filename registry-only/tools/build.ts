@@ -1,12 +1,13 @@
 // Builds the tools from pinned Go modules, for networks where their publishers' downloads cannot be reached but Go's
-// module proxy can. What it builds are the real tools, with two exceptions that the versions below show: the Node.js
-// language host and the kubernetes provider are older than the official ones, being the last that can be had as modules.
+// module proxy can. It builds the real tools. Two of them are older than the released ones, because no newer version is
+// served as a Go module: the Node.js language host (3.68.0) and the kubernetes provider (4.25.0).
 //
 // By hand: node --import tsx registry-only/tools/build.ts etcd kwok
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { dependencies } from "../../package.json";
 import { cacheDirectory } from "../../cli/paths";
 import { capture, run, say, UserError } from "../../cli/run";
 import { exclusively } from "../../cli/exclusively";
@@ -23,7 +24,7 @@ interface Module {
   seconds: number;
   /** Files of a module that the folder's own program embeds. */
   embeds?: { module: string; files: string[] };
-  /** A script of the folder that stands before what was built. */
+  /** A script of the folder that is put beside the executables. */
   launcher?: string;
 }
 
@@ -51,13 +52,14 @@ const modules: Record<string, Module> = {
     version: "v3.259.0",
     packages: ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
     stamp: `-X ${pulumiVersion}.Version=v3.259.0`,
+    // Beside the engine, where it looks for its language hosts. It warns of one that is elsewhere on PATH.
+    launcher: "pulumi-language-nodejs",
     seconds: 276,
   },
   "language-nodejs": {
     version: "v3.68.0",
     packages: ["github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs"],
     output: "pulumi-language-nodejs-host",
-    launcher: "pulumi-language-nodejs",
     stamp: `-X ${pulumiVersion}.Version=v3.68.0`,
     seconds: 27,
   },
@@ -65,7 +67,8 @@ const modules: Record<string, Module> = {
     version: "v4.25.0",
     packages: ["."],
     output: "pulumi-resource-kubernetes",
-    stamp: `-X ${providerModule}/pkg/version.Version=4.25.0`,
+    // The engine warns of a provider that says it is older than the one it asked for. It does not compare what follows the plus.
+    stamp: `-X ${providerModule}/pkg/version.Version=${dependencies["@pulumi/kubernetes"]}+built.from.4.25.0`,
     seconds: 613,
     embeds: {
       module: providerModule,

@@ -13,6 +13,7 @@ import { shellExports } from "../../cli/env";
 import { withoutValues } from "../../cli/eventLog";
 import { exclusively } from "../../cli/exclusively";
 import { findTools, isOlder, onPath, type Probes } from "../../cli/findTools";
+import { isDownloaded, linkPlugin, unlinkPlugin } from "../../cli/plugins";
 import { defaultBackend, hasLogin, pulumiHome } from "../../cli/pulumiHome";
 import { run, UserError } from "../../cli/run";
 import { chooseRuntime } from "../../cli/stackFile";
@@ -54,7 +55,7 @@ void describe("where a tool comes from", () => {
     download: () => ({ urls: ["https://fetched.example/file"] }),
     modules: ["etcd"],
   };
-  const fetchedBy = { program: "engine", url: () => "https://plugins.example/file", keeps: () => "/nowhere" };
+  const fetchedBy = { program: "engine", url: () => "https://plugins.example/file", isKept: () => false };
   const plugin: Tool = { ...fetched, name: "plugin", download: undefined, fetchedBy };
   const standIn: Tool = { ...plugin, modules: [], standIn: "registry-only/plugins" };
   const nothing: Probes = {
@@ -254,6 +255,43 @@ void describe("login", () => {
   }
   void test("PULUMI_HOME stays the user's", () =>
     within({ PULUMI_HOME: none }, () => assert.equal(pulumiHome(), none)));
+});
+
+void describe("plugins in the engine's own directory", () => {
+  const tls = { name: "tls", version: "v5.6.1" };
+  const home = path.join(temporary, "pulumi-home");
+  const program = path.join(temporary, "stand-in", "pulumi-resource-tls");
+  const directory = path.join(home, "plugins", "resource-tls-v5.6.1");
+  fs.mkdirSync(path.dirname(program), { recursive: true });
+  fs.writeFileSync(program, "#!/bin/sh\n", { mode: 0o755 });
+  const clear = () => fs.rmSync(path.join(home, "plugins"), { recursive: true, force: true });
+
+  void test("are links to what was built, are not taken for downloads, and make way for one", () => {
+    clear();
+    assert.equal(linkPlugin(home, tls, path.dirname(program)), true);
+    assert.equal(linkPlugin(home, tls, path.dirname(program)), true);
+    assert.deepEqual(fs.readdirSync(directory), ["pulumi-resource-tls"]);
+    assert.equal(fs.realpathSync(path.join(directory, "pulumi-resource-tls")), fs.realpathSync(program));
+    assert.equal(isDownloaded(home, tls), false);
+    unlinkPlugin(home, tls);
+    assert.equal(fs.existsSync(directory), false);
+  });
+  void test("a downloaded one stays", () => {
+    clear();
+    fs.mkdirSync(directory, { recursive: true });
+    fs.copyFileSync(program, path.join(directory, "pulumi-resource-tls"));
+    assert.equal(isDownloaded(home, tls), true);
+    unlinkPlugin(home, tls);
+    assert.equal(isDownloaded(home, tls), true);
+  });
+  void test("the user's plugins are left alone", () => {
+    clear();
+    const users = path.join(temporary, "users-plugins");
+    fs.mkdirSync(users);
+    fs.symlinkSync(users, path.join(home, "plugins"));
+    assert.equal(linkPlugin(home, tls, path.dirname(program)), false);
+    assert.deepEqual(fs.readdirSync(users), []);
+  });
 });
 
 void describe("downloads", () => {
