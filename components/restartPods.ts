@@ -13,6 +13,8 @@ const restartedAt = "kubectl.kubernetes.io/restartedAt";
 /** One round is enough where all injectors have the present trust anchors; their mounted ConfigMap may be a minute old. */
 const rounds = 4;
 
+const extension = "linkerd-multicluster";
+
 /** On the namespaces of runs of verify and acceptance, which see to their own pods. */
 const runLabel = "linkerd-multicluster-mesh/verify-run";
 
@@ -29,7 +31,10 @@ interface Apis {
  * brings a pod before another goes. All other pods are evicted one at a time, so that those with update strategy OnDelete or
  * below a partition restart too, and PodDisruptionBudgets are kept.
  *
- * Environment: MESH_CLUSTER_NAME (the name outside) of a local cluster, else MESH_KUBECONFIG.
+ * First the gateways must be rolled out: a request fails where a gateway and the pod behind it change at once. The kubernetes
+ * provider does not always wait for them (awaitWebhooks.ts).
+ *
+ * Environment: MESH_CLUSTER_NAME (the physical name) of a local cluster, else MESH_KUBECONFIG.
  *
  * @throws Error naming a pod that nothing makes anew, or whose successor is not ready after five minutes
  */
@@ -37,6 +42,10 @@ async function restartPods(kubeconfig: string): Promise<void> {
   const config = new KubeConfig();
   config.loadFromString(kubeconfig);
   const apis = { core: config.makeApiClient(CoreV1Api), apps: config.makeApiClient(AppsV1Api) };
+  await until("the multicluster extension does not end its rollout", extension, async () => {
+    const { items } = await apis.apps.listNamespacedDeployment({ namespace: extension });
+    return items.every(isRolledOut);
+  });
   for (let round = 0; round < rounds; round++) await restartAll(apis, await outdated(apis));
   const left = await outdated(apis);
   if (left.length > 0) throw new Error(`these pods have old trust anchors after ${rounds} restarts: ${names(left)}`);
