@@ -1,6 +1,56 @@
 import eslint from "@eslint/js";
 import tseslint from "typescript-eslint";
 
+/**
+ * What each folder may import from, besides itself. docs/architecture.md says what the folders are.
+ *
+ * @type {Record<string, string[]>}
+ */
+const layers = {
+  lib: [],
+  config: ["lib"],
+  "components/clusters/lifecycle": ["lib", "config"],
+  "components/clusters": ["lib", "config", "components/clusters/lifecycle"],
+  components: ["lib", "config"],
+  offline: ["lib"],
+  tools: ["lib", "config", "offline"],
+  verify: ["lib"],
+  stacks: ["lib", "config", "tools", "verify"],
+  timeline: ["lib", "config", "tools", "stacks"],
+  bench: ["lib", "config", "components", "tools", "stacks"],
+  acceptance: ["lib", "config", "components", "tools", "verify", "stacks", "timeline"],
+  cli: ["lib", "config", "tools", "verify", "stacks", "timeline", "bench", "acceptance"],
+};
+const folders = [...new Set(Object.keys(layers).map((layer) => layer.replace(/\/.*/, ""))), "tests"];
+
+/**
+ * Refuses imports of a layer that point upwards, `import type` and `import()` too.
+ *
+ * @param {[string, string[]]} layer
+ * @returns {import("typescript-eslint").ConfigWithExtends}
+ */
+function layerRule([layer, below]) {
+  const [folder = layer, ...inside] = layer.split("/");
+  const foreign = folders.filter((one) => one !== folder && !below.includes(one)).join("|");
+  const patterns = [`^(\\.\\./)+(${foreign}|index)(/|$)`];
+  // A folder within a folder knows nothing of the one around it.
+  if (inside.length > 0) patterns.push("^\\.\\./[^./]");
+  const message = `${layer}/ may import from: ${below.join(", ") || "nothing else"} (docs/architecture.md)`;
+  return {
+    files: [`${layer}/**/*.ts`, `${layer}/**/*.mjs`],
+    rules: {
+      "no-restricted-imports": ["error", { patterns: patterns.map((regex) => ({ regex, message })) }],
+      "no-restricted-syntax": [
+        "error",
+        ...patterns.map((regex) => ({
+          selector: `ImportExpression[source.value=/${regex.replaceAll("/", "\\/")}/]`,
+          message,
+        })),
+      ],
+    },
+  };
+}
+
 export default tseslint.config(
   // *.cjs are a few lines that load what is linted, before TypeScript can be.
   { ignores: ["node_modules/", ".state/", "**/*.cjs"] },
@@ -22,4 +72,8 @@ export default tseslint.config(
       "no-new": "off",
     },
   },
+  // Outer folders first: the rule of a folder within takes the place of the one around it.
+  ...Object.entries(layers)
+    .sort(([a], [b]) => a.length - b.length)
+    .map(layerRule),
 );

@@ -1,11 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
-import { findCharts } from "./charts";
+import { findCharts } from "./config/charts";
 import { claimClusters } from "./components/clusters/claims";
 import { Mesh, renderCharts } from "./components/mesh";
-import { curlCommands, warnBeforeExpiry } from "./outputs";
-import { makePlan } from "./plan";
-import { preflight } from "./preflight";
-import { readSettings } from "./settings";
+import { curlCommands, warnBeforeExpiry } from "./components/outputs";
+import { ownerOf } from "./config/owner";
+import { makePlan } from "./config/plan";
+import { endOrphanedPlugins, recordEngine } from "./lib/engines";
+import { preflight } from "./components/clusters/preflight";
+import { readSettings } from "./config/settings";
 
 // Pulumi's SDK takes the whole stack of each resource, whatever limit was set, and the state keeps it; Node.js 20 takes some
 // fifteen seconds to print the stack of an error. MESH_STACK_TRACES=1 has both.
@@ -15,7 +17,9 @@ if (!process.env.MESH_STACK_TRACES) Object.defineProperty(Error, "stackTraceLimi
 export = async () => {
   const settings = readSettings();
   const plan = makePlan(pulumi.getStack(), settings);
-  const owner = `stack ${plan.stack} of ${process.cwd()}`;
+  const owner = ownerOf(plan.stack, process.cwd());
+  await endOrphanedPlugins(owner);
+  recordEngine(owner);
   const [paths] = await Promise.all([findCharts(plan.charts), preflight({ plan, settings, owner })]);
 
   if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });

@@ -1,5 +1,5 @@
 // tsx looks at whatever is loaded after it, and only strips types. What is plain JavaScript comes before.
-require("./sdk.cjs");
+require("./lib/sdk.cjs");
 require("@pulumi/kubernetes");
 require("@pulumi/command");
 require("@pulumi/tls");

@@ -1,7 +1,6 @@
 import * as path from "node:path";
-import { parseArgs } from "node:util";
-import { parseStackArguments } from "../cli/arguments";
-import { UserError } from "../cli/run";
+import { listOf, newCommand, parse, takesStack } from "../lib/commandLine";
+import { UserError } from "../lib/run";
 
 /** What `npm run acceptance` is told. */
 export interface AcceptanceArguments {
@@ -23,30 +22,27 @@ const defaultStack = "acceptance";
 /** Steps that a run which brings a stack up does at its end, unless it keeps it. */
 const cleanup = ["destroy", "nothing-left"];
 
-export function usage(steps: readonly { id: string; title: string }[]): string {
-  return `npm run acceptance -- [stack] [options]   the whole life cycle on real k3d clusters, from nothing to nothing
-
-The default stack is ${defaultStack}. Settings come from Pulumi.<stack>.yaml and Pulumi.yaml, as for npm start.
-
-  --only STEP,...     only these steps; without up-from-nothing they run on a stack that is up
-  --skip STEP,...     all steps but these
-  --keep              do not destroy the stack at the end
-  --json FILE         the report as JSON
-  --junit FILE        the report as JUnit XML
-  --require-linkerd   refuse to run where there is no linkerd on PATH and LINKERD is not set
-
-Steps:
-${steps.map(({ id, title }) => `  ${id.padEnd(27)} ${title}`).join("\n")}`;
-}
-
 /** @throws UserError naming the flag, its value and what is allowed */
-export function parseArguments(args: string[], ids: readonly string[]): AcceptanceArguments {
-  const named = args[0] !== undefined && !args[0].startsWith("-");
-  const { stack, runtime, passedOn } = parseStackArguments(named ? args : [defaultStack, ...args]);
-  if (runtime !== undefined) throw new UserError("acceptance got --runtime; it runs on k3d only");
-  const values = parse(passedOn);
-  const { keep, json, junit } = values;
-  const [only, skip] = [list("only", values.only, ids), list("skip", values.skip, ids)];
+export function parseArguments(words: string[], steps: readonly { id: string; title: string }[]): AcceptanceArguments {
+  const ids = steps.map(({ id }) => id);
+  const command = newCommand("acceptance", "Run the whole life cycle on real k3d clusters, from nothing to nothing.", {
+    "npm run acceptance": "all of it, about a quarter of an hour",
+    "npm run acceptance -- dev --only verify,scale": "single steps, on a stack that is up",
+  })
+    .option("--only <steps>", "only these; without up-from-nothing they run on a stack that is up", listOf(ids))
+    .option("--skip <steps>", "all steps but these", listOf(ids))
+    .option("--keep", "do not destroy the stack at the end", false)
+    .option("--json <file>", "write the report as JSON")
+    .option("--junit <file>", "write the report as JUnit XML")
+    .option("--require-linkerd", "refuse to run where there is no linkerd on PATH and LINKERD is not set", false)
+    .addHelpText(
+      "before",
+      "The stack's settings come from Pulumi.<stack>.yaml and Pulumi.yaml, as for npm start.\n\nSteps:\n" +
+        `${steps.map(({ id, title }) => `  ${id.padEnd(27)} ${title}`).join("\n")}\n`,
+    );
+  const { args, options } = parse<Options>(takesStack(command, defaultStack), words);
+  const stack = args[0] as string;
+  const { keep, requireLinkerd, json, junit, only = [], skip = [] } = options;
   const dropped = skip.find((id) => cleanup.includes(id));
   if (dropped !== undefined) {
     throw new UserError(`--skip is ${dropped}; use --keep. Next: npm run acceptance -- ${stack} --keep`);
@@ -65,30 +61,18 @@ export function parseArguments(args: string[], ids: readonly string[]): Acceptan
     leftOut: ids.filter((id) => !isChosen(id)),
     destroyNamed: only.includes("destroy"),
     keep,
-    requireLinkerd: values["require-linkerd"],
+    requireLinkerd,
     json: json === undefined ? undefined : path.resolve(json),
     junit: junit === undefined ? undefined : path.resolve(junit),
   };
 }
 
-function parse(args: string[]) {
-  const many = { type: "string", multiple: true, default: [] as string[] } as const;
-  const flag = { type: "boolean", default: false } as const;
-  const text = { type: "string" } as const;
-  try {
-    const options = { only: many, skip: many, keep: flag, "require-linkerd": flag, json: text, junit: text };
-    return parseArgs({ args, options }).values;
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    throw new UserError(
-      `${problem}; allowed: --only, --skip, --keep, --json, --junit, --require-linkerd. Next: npm run acceptance -- --help`,
-    );
-  }
-}
-
-function list(name: string, given: readonly string[], ids: readonly string[]): string[] {
-  const values = given.flatMap((value) => value.split(","));
-  const unknown = values.find((value) => !ids.includes(value));
-  if (unknown === undefined) return values;
-  throw new UserError(`--${name} is ${unknown}; allowed: ${ids.join(", ")}. Next: npm run acceptance -- --help`);
+/** As the command line has them. */
+interface Options {
+  only?: string[];
+  skip?: string[];
+  keep: boolean;
+  requireLinkerd: boolean;
+  json?: string;
+  junit?: string;
 }

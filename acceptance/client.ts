@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { Writable } from "node:stream";
-import { client as kubernetes, found, reason, statusOf, type Cluster, type Pod } from "../verify/api";
+import { client as kubernetes, found, reason, statusOf, type ClusterClient, type Pod } from "../verify/api";
 import { isReady, runLabel } from "../verify/sandbox";
 import { Deadline, Interrupted } from "../verify/watch";
 import { failureOf, parseReply } from "./requests";
@@ -46,7 +46,7 @@ export interface Reply {
 /** A meshed pod of the acceptance's own, from which it sends requests. Nobody restarts it. */
 export class Client {
   private constructor(
-    readonly source: Cluster,
+    readonly source: ClusterClient,
     readonly pod: string,
   ) {}
 
@@ -55,7 +55,7 @@ export class Client {
    *
    * @throws Error when none is ready in time
    */
-  static async start(source: Cluster, image: string, signal: AbortSignal): Promise<Client> {
+  static async start(source: ClusterClient, image: string, signal: AbortSignal): Promise<Client> {
     const deadline = new Deadline(startSeconds, signal);
     for (;;) {
       let why: string;
@@ -150,13 +150,13 @@ export class Clients {
 
   constructor(private readonly signal: AbortSignal) {}
 
-  async of(source: Cluster): Promise<Client> {
+  async of(source: ClusterClient): Promise<Client> {
     const client = this.current.get(source.name) ?? (await this.start(source));
     this.current.set(source.name, client);
     return client;
   }
 
-  async start(source: Cluster): Promise<Client> {
+  async start(source: ClusterClient): Promise<Client> {
     return Client.start(source, await curlImageOf(source), this.signal);
   }
 
@@ -177,7 +177,7 @@ export class Clients {
   }
 }
 
-async function ensureNamespace({ core }: Cluster): Promise<void> {
+async function ensureNamespace({ core }: ClusterClient): Promise<void> {
   // The label tells verify, heal and rotate that these pods are seen to here.
   const labels = { [runLabel]: "acceptance" };
   const body = { metadata: { name: namespace, labels, annotations: { "linkerd.io/inject": "enabled" } } };
@@ -199,7 +199,7 @@ function hasProxy({ spec }: Pod): boolean {
 }
 
 /** An image that the cluster has already: it may be on a network with a registry of its own. */
-async function curlImageOf({ core }: Cluster): Promise<string> {
+async function curlImageOf({ core }: ClusterClient): Promise<string> {
   const { items } = await core.listPodForAllNamespaces();
   const images = items.flatMap(({ spec }) => spec?.containers.map(({ image }) => image ?? "") ?? []);
   return images.find((image) => /(^|\/)curl[:@]/.test(image)) ?? curlImage;

@@ -1,12 +1,12 @@
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "yaml";
-import { capture, type Environment } from "../cli/run";
-import { readSettings } from "../cli/stackFile";
-import { userKubeconfig } from "../components/clusters/lifecycle/kubeconfig";
-import { clusterDirectory } from "../components/clusters/lifecycle/places";
-import { nameOutside } from "../outsideName";
-import { networkOf } from "../plan";
+import { capture, type Environment } from "../lib/run";
+import { readStackFile } from "../stacks/stackFile";
+import { userKubeconfig } from "../lib/userKubeconfig";
+import { clusterDirectory } from "../lib/paths";
+import { physicalNameOf } from "../config/physicalName";
+import { networkOf } from "../config/plan";
 import { mark } from "./product";
 
 /** Plugins of an engine that has ended take a moment to end as well. */
@@ -23,7 +23,7 @@ export interface Belongings {
 
 /** Looks at the stack's containers, which must still be there. */
 export async function belongingsOf(stack: string, env: Environment): Promise<Belongings> {
-  const clusters = (readSettings(stack).get("clusters") as string[]).map((name) => nameOutside(stack, name));
+  const clusters = (readStackFile(stack).get("clusters") as string[]).map((name) => physicalNameOf(stack, name));
   const mounts = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}';
   const nodes = await containersOf(clusters, env);
   const volumes = nodes.length > 0 ? await docker(env, "inspect", "--format", mounts, ...nodes) : [];

@@ -1,9 +1,9 @@
-import { onPath } from "../components/clusters/lifecycle/places";
-import { capture } from "../cli/run";
+import { whichProgram } from "../lib/files";
+import { capture } from "../lib/run";
 
 /** The user's own `linkerd`: $LINKERD, as `npm run verify -- --linkerd` takes it, else the one on PATH. */
 export async function findLinkerd(): Promise<string | undefined> {
-  return process.env.LINKERD || (await onPath("linkerd"));
+  return process.env.LINKERD || (await whichProgram("linkerd"));
 }
 
 interface CheckOutput {

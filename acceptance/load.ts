@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isRolledOut } from "../lib/rolledOut";
-import { controlPlane, reason, type Cluster } from "../verify/api";
+import { controlPlane, reason, type ClusterClient } from "../verify/api";
 import type { Client, Clients, Running } from "./client";
 import { loadTargets, type Mesh, type Target } from "./mesh";
 import { loadScript, parseLine, tally, type Request, type Tally } from "./requests";
@@ -97,7 +97,7 @@ class SourceLoad {
   private readonly watching: Promise<void>;
 
   constructor(
-    private readonly source: Cluster,
+    private readonly source: ClusterClient,
     private readonly clients: Clients,
     client: Client,
     private trust: string | undefined,
@@ -178,7 +178,7 @@ class Loop {
 }
 
 /** The certificates that the whole control plane runs with, or undefined while it restarts. */
-async function trustOf({ apps }: Cluster): Promise<string | undefined> {
+async function trustOf({ apps }: ClusterClient): Promise<string | undefined> {
   const { items } = await apps.listNamespacedDeployment({ namespace: controlPlane });
   const trusts = new Set(items.map(({ spec }) => spec?.template.metadata?.annotations?.[trustAnnotation]));
   return items.every(isRolledOut) && trusts.size === 1 ? [...trusts][0] : undefined;

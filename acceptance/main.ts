@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseDocument } from "yaml";
-import { say, UserError } from "../cli/run";
-import { stackEnvironment } from "../cli/stack";
-import { chooseRuntime, project, readSettings } from "../cli/stackFile";
+import { say, UserError } from "../lib/run";
+import { stackEnvironment } from "../stacks/environment";
+import { chooseRuntime, project, readStackFile } from "../stacks/stackFile";
 import { dockerProblem } from "../components/clusters/lifecycle/k3d";
-import { type AcceptanceArguments, parseArguments, usage } from "./arguments";
+import { type AcceptanceArguments, parseArguments } from "./arguments";
 import { Clients } from "./client";
 import type { Context } from "./context";
 import { findLinkerd } from "./linkerd";
@@ -22,15 +22,8 @@ import { versionsOf } from "./versions";
  *
  * @returns 0 if nothing failed, 1 if something did, 130 or 143 when a signal ended it
  */
-export async function run(args: string[]): Promise<number> {
-  if (args.includes("--help")) {
-    console.log(usage(steps));
-    return 0;
-  }
-  const told = parseArguments(
-    args,
-    steps.map(({ id }) => id),
-  );
+export async function run(words: string[]): Promise<number> {
+  const told = parseArguments(words, steps);
   const { stack } = told;
   const runtime = chooseRuntime(stack);
   if (runtime !== "k3d") {
@@ -96,7 +89,7 @@ async function runAll(told: AcceptanceArguments, product: Product, linkerd: stri
     },
     linkerd,
     images: [],
-    restoreSettings: rememberSettings(readSettings(stack).file),
+    restoreSettings: rememberSettings(readStackFile(stack).file),
   };
   const start = performance.now();
   try {

@@ -1,7 +1,7 @@
 import type * as k8s from "@kubernetes/client-node" with { "resolution-mode": "import" };
-import { stackOutputs } from "../cli/stack";
-import type { Environment } from "../cli/run";
-import { connect, type Cluster, type Service } from "../verify/api";
+import { stackOutputs } from "../stacks/stack";
+import type { Environment } from "../lib/run";
+import { connect, type ClusterClient, type Service } from "../verify/api";
 import { exportLabel, isHeadless, mirrorName } from "../verify/mirrors";
 import { parseStack, type LinkName, type Stack } from "../verify/stack";
 import { StepFailed } from "./runner";
@@ -11,7 +11,7 @@ export type StatefulSet = k8s.V1StatefulSet;
 /** The running stack and its clusters. The kubeconfigs stay in memory. */
 export interface Mesh {
   stack: Stack;
-  clusters: Record<string, Cluster>;
+  clusters: Record<string, ClusterClient>;
 }
 
 export async function connectMesh(name: string, env: Environment): Promise<Mesh> {

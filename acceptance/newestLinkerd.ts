@@ -1,5 +1,5 @@
 import { parse } from "yaml";
-import { isOlder } from "../cli/findTools";
+import { isOlder } from "../tools/findTools";
 
 const charts = ["linkerd-crds", "linkerd-control-plane", "linkerd-multicluster"];
 

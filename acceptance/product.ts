@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { stateDirectory } from "../cli/paths";
-import { capture, type Environment, run } from "../cli/run";
-import { isKnownAbsent, stackExists, stackState } from "../cli/stack";
-import { configFlags } from "../cli/stackFile";
+import { stateDirectory } from "../lib/paths";
+import { capture, type Environment, run } from "../lib/run";
+import { isKnownAbsent, stackExists, stackState } from "../stacks/stack";
+import { configFlags } from "../stacks/stackFile";
 import { readUpdate } from "../timeline/events";
 import { lastLog } from "../timeline/main";
 import { StepFailed } from "./runner";

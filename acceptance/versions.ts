@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parse } from "yaml";
-import { root } from "../cli/paths";
-import { capture, type Environment } from "../cli/run";
-import { readSettings } from "../cli/stackFile";
+import { root } from "../lib/paths";
+import { capture, type Environment } from "../lib/run";
+import { readStackFile } from "../stacks/stackFile";
 
 /** Versions of everything that the run stands on. "unknown" where a program does not say. */
 export async function versionsOf(
@@ -28,7 +28,7 @@ export async function versionsOf(
 
 /** As the settings have it: of the charts in a directory, else the version that is asked of the repository. */
 export function chartVersion(stack: string): string {
-  const { get } = readSettings(stack);
+  const { get } = readStackFile(stack);
   const directory = (get("chartDirectory") as string | undefined) ?? process.env.MESH_CHART_DIRECTORY;
   if (directory === undefined) return String(get("linkerdVersion"));
   const file = path.resolve(root, directory, "linkerd-control-plane", "Chart.yaml");

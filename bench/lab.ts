@@ -3,12 +3,12 @@ import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { stringify } from "yaml";
-import { engineSettings } from "../cli/backend";
-import { root } from "../cli/paths";
-import { pulumiHome } from "../cli/pulumiHome";
-import { capture, type Environment, UserError } from "../cli/run";
-import { fromNothing } from "../cli/raise";
-import { withoutCheckpoints } from "../cli/stack";
+import { engineSettings } from "../stacks/backend";
+import { root } from "../lib/paths";
+import { pulumiHome } from "../tools/pulumiHome";
+import { capture, type Environment, UserError } from "../lib/run";
+import { fromNothing } from "../stacks/bringUp";
+import { withoutCheckpoints } from "../stacks/stack";
 import { type Cost, measure, together } from "./measure";
 import type { StateSize } from "./results";
 

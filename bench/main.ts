@@ -1,10 +1,12 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { parseArgs } from "node:util";
-import { root, stateDirectory } from "../cli/paths";
-import { chooseCharts, prepareTools, searching } from "../cli/prepare";
-import { capture, say, UserError } from "../cli/run";
-import { readSettings } from "../cli/stackFile";
+import { InvalidArgumentError } from "commander";
+import { listOf, newCommand, parse, wholeNumber } from "../lib/commandLine";
+import { root, stateDirectory } from "../lib/paths";
+import { chooseCharts } from "../stacks/environment";
+import { prepareTools, searching } from "../tools/prepare";
+import { capture, say, UserError } from "../lib/run";
+import { readStackFile } from "../stacks/stackFile";
 import { Lab } from "./lab";
 import { measures } from "./measures";
 import { plot, type Series } from "./plot";
@@ -26,11 +28,13 @@ export interface BenchArguments {
  * Measures on stacks of its own, in a temporary directory. Linux only: CPU time and memory are read from /proc.
  */
 export async function run(args: string[]): Promise<number> {
-  const { rounds, only, json, plot: picture, charts } = parseArguments(args);
+  const { rounds, only, json, plot: picture, charts: chartDirectory } = parseArguments(args);
   if (process.platform !== "linux") throw new UserError(`bench reads /proc, which ${process.platform} does not have`);
   if (only.includes("rehearsal")) await needKubectlAndOpenssl();
   const tools = searching(await prepareTools("kwok"));
-  const chosen = charts ? { MESH_CHART_DIRECTORY: charts } : await chooseCharts("kwok", readSettings("rehearsal"));
+  const chosen = chartDirectory
+    ? { MESH_CHART_DIRECTORY: chartDirectory }
+    : await chooseCharts("kwok", readStackFile("rehearsal"));
 
   const before = machine();
   const results = new Results();
@@ -56,49 +60,34 @@ export async function run(args: string[]): Promise<number> {
 }
 
 /** @throws UserError naming the flag, its value and what is allowed */
-export function parseArguments(args: string[]): BenchArguments {
+export function parseArguments(words: string[]): BenchArguments {
   const names = Object.keys(measures);
-  const text = { type: "string" } as const;
-  const parse = () =>
-    parseArgs({
-      args,
-      options: { rounds: text, only: { ...text, multiple: true }, json: text, plot: text, charts: text },
-    });
-  let values: ReturnType<typeof parse>["values"];
-  try {
-    ({ values } = parse());
-  } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
-    throw new UserError(
-      `${problem}; allowed: --rounds, --only, --json, --plot, --charts. Next: npm run bench -- --rounds 1`,
+  const command = newCommand(
+    "bench",
+    "Measure what a user waits for, on stacks in a temporary directory. Linux only.",
+    {
+      "npm run bench -- --only preview": "previews against an empty program, about three minutes",
+      "npm run bench -- --rounds 1": "everything once",
+    },
+  )
+    .option("--rounds <number>", "how often each figure is measured", wholeNumber(1), 3)
+    .option("--only <measure>", `only these, repeatable: ${names.join(", ")}`, listOf(names))
+    .option("--json <file>", "write the figures as JSON")
+    .option("--plot <file.svg>", "where the picture goes", path.join(stateDirectory, "bench.svg"))
+    .option(
+      "--charts <directory>",
+      "Linkerd's three charts as folders, instead of those that the settings name",
+      charts,
     );
-  }
-  const rounds = Number(values.rounds ?? 3);
-  if (!Number.isInteger(rounds) || rounds < 1) {
-    throw new UserError(
-      `--rounds is ${values.rounds}; allowed: whole numbers from 1. Next: npm run bench -- --rounds 3`,
-    );
-  }
-  const only = values.only ?? names;
-  const unknown = only.find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    throw new UserError(
-      `--only is ${unknown}; allowed: ${names.join(", ")}. Next: npm run bench -- --only ${names[0]}`,
-    );
-  }
-  const charts = values.charts === undefined ? undefined : path.resolve(values.charts);
-  if (charts !== undefined && !fs.existsSync(path.join(charts, "linkerd-control-plane", "Chart.yaml"))) {
-    throw new UserError(
-      `--charts is ${charts}; allowed: a directory with Linkerd's three charts as folders. Next: helm pull --untar`,
-    );
-  }
-  return {
-    rounds,
-    only: [...new Set(only)],
-    json: values.json === undefined ? undefined : path.resolve(values.json),
-    plot: path.resolve(values.plot ?? path.join(stateDirectory, "bench.svg")),
-    charts,
-  };
+  const { options } = parse<Omit<BenchArguments, "only"> & { only?: string[] }>(command, words);
+  const { only = names, json, plot: picture } = options;
+  return { ...options, only, json: json === undefined ? undefined : path.resolve(json), plot: path.resolve(picture) };
+}
+
+function charts(directory: string): string {
+  const found = path.resolve(directory);
+  if (fs.existsSync(path.join(found, "linkerd-control-plane", "Chart.yaml"))) return found;
+  throw new InvalidArgumentError("Allowed: a directory with Linkerd's three charts as folders (helm pull --untar)");
 }
 
 async function needKubectlAndOpenssl(): Promise<void> {

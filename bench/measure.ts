@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
-import { type Environment, UserError } from "../cli/run";
+import { type Environment, UserError } from "../lib/run";
 import { treeOf, endedChildrenCpu, memoryOf, type Role } from "./processes";
 
 /** What one run of a program cost, with all processes below it but the clusters' servers. */

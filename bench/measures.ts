@@ -1,8 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseAllDocuments } from "yaml";
-import { root } from "../cli/paths";
-import { say, UserError } from "../cli/run";
+import { root } from "../lib/paths";
+import { say, UserError } from "../lib/run";
 import { freePorts, type Lab } from "./lab";
 import { type Cost, measure } from "./measure";
 import { render, write } from "./render";

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { type PackedDefinitions, unpack } from "../components/slimCrds";
+import { type PackedDefinitions, unpack } from "../components/stripCrds";
 
 /** What the shell script applies together, in this order, by what it is found by in a resource's URN. */
 const phases: { name: string; has: RegExp }[] = [
@@ -20,13 +20,13 @@ interface Resource {
   inputs?: Record<string, unknown>;
 }
 
-interface KubernetesObject {
+interface RenderedObject {
   kind?: unknown;
   [field: string]: unknown;
 }
 
 /** Objects by cluster and phase. */
-export type Rendered = Record<string, Record<string, KubernetesObject[]>>;
+export type Rendered = Record<string, Record<string, RenderedObject[]>>;
 
 /**
  * The Kubernetes objects that a stack stands for, taken from its own state, so that the shell script raises the same ones.
@@ -40,18 +40,18 @@ export function render(state: string): Rendered {
     const definitionsOf = /::mesh-([^:]+)-crds$/.exec(urn)?.[1];
     if (definitionsOf && type === "command:local:Command") {
       const packed = JSON.parse(String(inputs?.stdin)) as PackedDefinitions;
-      const objects = Object.values(unpack(packed)).map((text) => JSON.parse(text) as KubernetesObject);
+      const objects = Object.values(unpack(packed)).map((text) => JSON.parse(text) as RenderedObject);
       (rendered[definitionsOf] ??= {})["20-crds"] = objects;
     }
     const cluster = /::mesh-([^:]+)::[^:]+$/.exec(provider ?? "")?.[1];
     if (!type.startsWith("kubernetes:") || !cluster || !inputs?.kind) continue;
     const phase = phases.find(({ has }) => has.test(urn))?.name ?? "";
-    const object = plain(inputs) as KubernetesObject;
+    const object = plain(inputs) as RenderedObject;
     ((rendered[cluster] ??= {})[phase] ??= []).push(object);
   }
   for (const byPhase of Object.values(rendered)) {
     // Server-side apply of a part of an object is what a patch is; and namespaces come before what is in them.
-    const isNamespace = ({ kind }: KubernetesObject) => (kind === "Namespace" ? 0 : 1);
+    const isNamespace = ({ kind }: RenderedObject) => (kind === "Namespace" ? 0 : 1);
     byPhase["10-namespaces"]?.sort((a, b) => isNamespace(a) - isNamespace(b));
   }
   return rendered;

@@ -1,12 +1,16 @@
-import { addContext, userKubeconfig } from "../components/clusters/lifecycle/kubeconfig";
-import { parseStackOnly } from "./arguments";
-import { say, UserError } from "./run";
-import { stackEnvironment, stackExists, stackOutputs } from "./stack";
-import { chooseRuntime } from "./stackFile";
+import { addContext, userKubeconfig } from "../lib/userKubeconfig";
+import { newCommand, parse, takesStack } from "../lib/commandLine";
+import { say, UserError } from "../lib/run";
+import { stackEnvironment } from "../stacks/environment";
+import { stackExists, stackOutputs } from "../stacks/stack";
+import { chooseRuntime } from "../stacks/stackFile";
 
 /** `npm run contexts [-- stack]`: puts a stack's contexts into your kubeconfig again. */
-export async function run(args: string[]): Promise<number> {
-  const stack = parseStackOnly(args, "contexts");
+export async function run(words: string[]): Promise<number> {
+  const command = newCommand("contexts", "Put a stack's contexts into your kubeconfig again.", {
+    "npm run contexts -- dev": "kubectl --context k3d-east works again",
+  });
+  const stack = parse(takesStack(command), words).args[0] as string;
   const runtime = chooseRuntime(stack);
   if (runtime === "existing") throw new UserError("contexts of existing clusters are yours: nothing is written");
   const env = await stackEnvironment(stack, runtime);

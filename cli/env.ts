@@ -1,12 +1,20 @@
-import { parseStackOnly } from "./arguments";
-import { prepareTools, searching } from "./prepare";
-import { type Environment } from "./run";
-import { createStack, pulumiEnvironment, stackExists } from "./stack";
-import { chooseRuntime } from "./stackFile";
+import { newCommand, parse, takesStack } from "../lib/commandLine";
+import { prepareTools, searching } from "../tools/prepare";
+import { type Environment } from "../lib/run";
+import { pulumiEnvironment } from "../stacks/environment";
+import { createStack, stackExists } from "../stacks/stack";
+import { chooseRuntime } from "../stacks/stackFile";
 
 /** `eval "$(npm run -s env [-- stack])"`: the environment in which pulumi, typed by hand, does what the wrapper does. */
-export async function run(args: string[]): Promise<number> {
-  const stack = parseStackOnly(args, "env");
+export async function run(words: string[]): Promise<number> {
+  const command = newCommand(
+    "env",
+    "Print the environment in which pulumi, typed by hand, does what the npm scripts do.",
+    {
+      'eval "$(npm run -s env -- dev)"': "then: pulumi preview, pulumi up, pulumi destroy",
+    },
+  );
+  const stack = parse(takesStack(command), words).args[0] as string;
   const runtime = chooseRuntime(stack);
   const directories = await prepareTools(runtime);
   const env = await pulumiEnvironment(stack, runtime);

@@ -1,5 +1,10 @@
 import { heal } from "../verify/main";
-import { withStack } from "./withStack";
+import { healOptions } from "../verify/options";
+import { enterStack } from "./enterStack";
 
-/** `npm run heal [-- stack] [--dry-run]`, see verify/main.ts. */
-export const run = (args: string[]): Promise<number> => withStack(args, heal);
+/** `npm run heal [-- stack] [options]` */
+export async function run(words: string[]): Promise<number> {
+  const options = healOptions(words);
+  await enterStack(options.stack);
+  return heal(options);
+}

@@ -1,4 +1,5 @@
-import { say, UserError } from "./run";
+import { HelpShown, npmName } from "../lib/commandLine";
+import { say, UserError } from "../lib/run";
 
 interface Command {
   /** What `npm run <command>` does, in a line. */
@@ -7,57 +8,39 @@ interface Command {
   load: () => Promise<{ run: (args: string[]) => Promise<number> }>;
 }
 
-/** Every command of the wrapper. A new one is a line here and a script in package.json. */
+/** Every npm script. A new one is a line here and a line in package.json. */
 const commands: Record<string, Command> = {
-  start: {
-    summary: "raise a stack: npm start [-- stack] [--runtime k3d|kwok|existing]",
-    load: () => import("./start.js"),
-  },
-  stop: { summary: "take a stack down: npm stop [-- stack]", load: () => import("./stop.js") },
-  verify: {
-    summary: "answer the seed's How to test: npm run verify [-- stack] [options]",
-    load: () => import("./verify.js"),
-  },
-  heal: { summary: "mend what verify found: npm run heal [-- stack] [--dry-run]", load: () => import("./heal.js") },
-  rebuild: {
-    summary: "one cluster anew: npm run rebuild -- <stack> <cluster>",
-    load: () => import("./rebuild.js"),
-  },
-  contexts: {
-    summary: "contexts into your kubeconfig again: npm run contexts [-- stack]",
-    load: () => import("./contexts.js"),
-  },
-  rotate: {
-    summary: "new certificates: npm run rotate -- issuers|anchor [stack]",
-    load: () => import("./rotate.js"),
-  },
-  timeline: {
-    summary: "what the last update waited for: npm run timeline [-- stack] [--out FILE.svg]",
-    load: () => import("../timeline/main.js"),
-  },
-  bench: {
-    summary: "what a user waits for, measured: npm run bench [-- options]",
-    load: () => import("../bench/main.js"),
-  },
-  acceptance: {
-    summary: "the whole life cycle on real clusters: npm run acceptance [-- stack] [options]",
-    load: () => import("../acceptance/main.js"),
-  },
-  test: { summary: "check everything: npm test [-- lint|unit|engine|k3d ...]", load: () => import("./test.js") },
-  env: { summary: 'type pulumi by hand: eval "$(npm run -s env [-- stack])"', load: () => import("./env.js") },
+  start: { summary: "bring a stack up, or up to date", load: () => import("./start.js") },
+  stop: { summary: "take a stack down", load: () => import("./stop.js") },
+  verify: { summary: "check a running mesh", load: () => import("./verify.js") },
+  heal: { summary: "repair faults that no update sees", load: () => import("./heal.js") },
+  rebuild: { summary: "make one cluster anew", load: () => import("./rebuild.js") },
+  rotate: { summary: "renew certificates", load: () => import("./rotate.js") },
+  contexts: { summary: "put contexts into your kubeconfig again", load: () => import("./contexts.js") },
+  env: { summary: "type pulumi by hand", load: () => import("./env.js") },
+  timeline: { summary: "show what the last update waited for", load: () => import("../timeline/main.js") },
+  bench: { summary: "measure what a user waits for", load: () => import("../bench/main.js") },
+  acceptance: { summary: "the whole life cycle on real clusters", load: () => import("../acceptance/main.js") },
+  test: { summary: "check everything", load: () => import("./test.js") },
 };
 
-/** Runs one command and returns its exit code: 0 done, 2 asked for wrongly, else the code of what failed. */
-export async function main([name, ...args]: string[]): Promise<number> {
+/**
+ * Runs one command.
+ *
+ * @returns its exit code: 0 done, 2 refused, else that of the program which failed
+ * @throws an unexpected error, which Node.js prints with its stack trace
+ */
+export async function main([name, ...words]: string[]): Promise<number> {
   const command = commands[name ?? ""];
   if (!command) {
     say(`command is ${name ?? "missing"}; allowed:`);
-    for (const [known, { summary }] of Object.entries(commands)) say(`  ${known.padEnd(10)} ${summary}`);
+    for (const [known, { summary }] of Object.entries(commands)) say(`  ${npmName(known).padEnd(24)} ${summary}`);
     return 2;
   }
   try {
-    return await (await command.load()).run(args);
+    return await (await command.load()).run(words);
   } catch (error) {
+    if (error instanceof HelpShown) return 0;
     if (!(error instanceof UserError)) throw error;
     say(error.message);
     return 2;

@@ -1,20 +1,28 @@
-import { say, UserError } from "./run";
-import { createStack, stackEnvironment, stackExists, update } from "./stack";
-import { chooseRuntime, readSettings } from "./stackFile";
-import { run as raise } from "./start";
-import { parseStackArguments } from "./arguments";
+import { say, UserError } from "../lib/run";
+import { stackEnvironment } from "../stacks/environment";
+import { createStack, stackExists, update } from "../stacks/stack";
+import { chooseRuntime, readStackFile } from "../stacks/stackFile";
+import { newCommand, parse, stackName } from "../lib/commandLine";
+import { start } from "./start";
 
 /** `npm run rebuild -- <stack> <cluster>`: one cluster anew, the others and the trust anchor as they are. */
-export async function run(args: string[]): Promise<number> {
-  const { stack, passedOn } = parseStackArguments(args.slice(0, 1));
-  const cluster = args[1];
+export async function run(words: string[]): Promise<number> {
+  const command = newCommand(
+    "rebuild",
+    "Delete one local cluster and make it anew. The others and the trust anchor stay.",
+    {
+      "npm run rebuild -- dev west": "cluster west of stack dev",
+    },
+  )
+    .argument("<stack>", "the Pulumi stack", stackName)
+    .argument("<cluster>", "its name in the mesh");
+  const [stack, cluster] = parse(command, words).args as [string, string];
   const runtime = chooseRuntime(stack);
-  const clusters = readSettings(stack).get("clusters") as string[];
+  const clusters = readStackFile(stack).get("clusters") as string[];
   if (runtime === "existing") throw new UserError("existing clusters are never deleted, so there is none to rebuild");
-  if (cluster === undefined || args.length > 2 || passedOn.length > 0 || !clusters.includes(cluster)) {
+  if (!clusters.includes(cluster)) {
     throw new UserError(
-      `rebuild got ${args.join(" ") || "nothing"}; allowed: a stack and one of its clusters (${clusters.join(", ")}). ` +
-        `Next: npm run rebuild -- ${stack} ${clusters[0]}`,
+      `cluster is ${cluster}; allowed: ${clusters.join(", ")}. Next: npm run rebuild -- ${stack} ${clusters[0]}`,
     );
   }
   const env = await stackEnvironment(stack, runtime);
@@ -26,5 +34,5 @@ export async function run(args: string[]): Promise<number> {
     // Links of other clusters may be asked of a cluster that is gone.
     PULUMI_K8S_DELETE_UNREACHABLE: "true",
   });
-  return code === 0 ? raise([stack]) : code;
+  return code === 0 ? start(stack) : code;
 }

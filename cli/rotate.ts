@@ -1,13 +1,14 @@
 import * as fs from "node:fs";
 import { parseDocument } from "yaml";
-import { connectAll, reason, type Cluster } from "../verify/api";
+import { connectAll, reason, type ClusterClient } from "../verify/api";
 import { rotationProblems } from "../verify/rotation";
-import { readStack, UsageError } from "../verify/stack";
-import { parseStackOnly } from "./arguments";
-import { run as raise } from "./start";
-import { say, UserError } from "./run";
-import { stackEnvironment } from "./stack";
-import { chooseRuntime, project, readSettings } from "./stackFile";
+import { readStack } from "../verify/stack";
+import { Argument } from "commander";
+import { newCommand, parse, takesStack } from "../lib/commandLine";
+import { enterStack } from "./enterStack";
+import { start } from "./start";
+import { say, UserError } from "../lib/run";
+import { project, readStackFile } from "../stacks/stackFile";
 
 /** One update of a rotation: the settings it is made with, and what holds afterwards. */
 export interface RotationStep {
@@ -56,13 +57,14 @@ export function anchorSteps({ trustAnchors, issuerGeneration }: Generations): Ro
 }
 
 /** `npm run rotate -- issuers|anchor [stack]` */
-export async function run([kind, ...rest]: string[]): Promise<number> {
-  const stepsOf = { issuers: issuerSteps, anchor: anchorSteps }[kind ?? ""];
-  if (!stepsOf) {
-    throw new UserError(`rotate got ${kind ?? "nothing"}; allowed: issuers, anchor. Next: npm run rotate -- issuers`);
-  }
-  const stack = parseStackOnly(rest, "rotate");
-  const { file, get } = readSettings(stack);
+export async function run(words: string[]): Promise<number> {
+  const command = newCommand("rotate", "Get new certificates, and restart the pods that need them.", {
+    "npm run rotate -- issuers": "new issuers under the same trust anchor (about a minute on k3d)",
+    "npm run rotate -- anchor dev": "a new trust anchor, in four updates (about five minutes on k3d)",
+  }).addArgument(new Argument("<what>", "what is renewed").choices(["issuers", "anchor"]));
+  const [kind, stack] = parse(takesStack(command), words).args as ["issuers" | "anchor", string];
+  const stepsOf = { issuers: issuerSteps, anchor: anchorSteps }[kind];
+  const { file, get } = readStackFile(stack);
   const steps = stepsOf({
     trustAnchors: get("trustAnchors") as number[],
     issuerGeneration: get("issuerGeneration") as number,
@@ -78,7 +80,7 @@ export async function run([kind, ...rest]: string[]): Promise<number> {
   for (const [i, { what, settings }] of steps.entries()) {
     say(`Step ${i + 1} of ${steps.length}: ${what}`);
     writeSettings(file, settings);
-    const code = await raise([stack]);
+    const code = await start(stack);
     if (code !== 0) {
       say(`The rotation of stack ${stack} stopped here. Next: ${again} goes on with it`);
       return code;
@@ -89,13 +91,9 @@ export async function run([kind, ...rest]: string[]): Promise<number> {
 }
 
 /** The stack's clusters. */
-async function clustersOf(stack: string): Promise<Cluster[]> {
-  Object.assign(process.env, await stackEnvironment(stack, chooseRuntime(stack)));
-  try {
-    return Object.values(await connectAll(await readStack(stack)));
-  } catch (error) {
-    throw error instanceof UsageError ? new UserError(error.message) : error;
-  }
+async function clustersOf(stack: string): Promise<ClusterClient[]> {
+  await enterStack(stack);
+  return Object.values(await connectAll(await readStack(stack)));
 }
 
 function writeSettings(file: string, settings: RotationStep["settings"]): void {

@@ -1,19 +1,52 @@
-import type { Runtime } from "../settings";
-import { parseStackArguments } from "./arguments";
-import { raise } from "./raise";
-import { say } from "./run";
-import { createStack, stackEnvironment, stackExists, stackOutputs } from "./stack";
-import { chooseRuntime } from "./stackFile";
+import type { Runtime } from "../config/settings";
+import { Option } from "commander";
+import { newCommand, parse, takesStack } from "../lib/commandLine";
+import { pulumiFlags, takesPulumiFlags } from "./pulumiFlags";
+import { bringUp } from "../stacks/bringUp";
+import { say } from "../lib/run";
+import { stackEnvironment } from "../stacks/environment";
+import { createStack, stackExists, stackOutputs } from "../stacks/stack";
+import { chooseRuntime } from "../stacks/stackFile";
 
-/** `npm start [-- stack] [--runtime k3d|kwok|existing] [flags of pulumi up]` */
-export async function run(args: string[]): Promise<number> {
-  const { stack, runtime: asked, passedOn } = parseStackArguments(args);
+/** `npm start [-- stack] [options]` */
+export function run(words: string[]): Promise<number> {
+  const command = newCommand(
+    "start",
+    "Bring a stack up, or bring it up to date. Creates what is missing: tools, stack, clusters.",
+    {
+      "npm start": "the rehearsal: two simulated clusters",
+      "npm start -- dev": "two k3d clusters (needs Docker)",
+      "npm start -- alice --runtime kwok": "a stack of your own, simulated",
+      "npm start -- dev --refresh": "put back what was changed by hand",
+    },
+  );
+  takesPulumiFlags(
+    takesStack(command).addOption(
+      new Option("--runtime <runtime>", "where the clusters of a new stack come from").choices([
+        "k3d",
+        "kwok",
+        "existing",
+      ]),
+    ),
+    "up",
+  );
+  const { args, options } = parse<{ runtime?: string }>(command, words);
+  return start(args[0] as string, options.runtime, pulumiFlags(command));
+}
+
+/**
+ * Brings a stack up, and shows what came up.
+ *
+ * @param flags of `pulumi up`
+ * @returns pulumi's exit code
+ */
+export async function start(stack: string, asked?: string, flags: string[] = []): Promise<number> {
   const runtime = chooseRuntime(stack, asked);
   const env = await stackEnvironment(stack, runtime);
   if (!(await stackExists(stack, env))) await createStack(stack, env);
 
   const began = Date.now();
-  const code = await raise(stack, passedOn, env);
+  const code = await bringUp(stack, flags, env);
   if (code !== 0) {
     say(
       `Stack ${stack} is not up: see above. Next: npm start -- ${stack} goes on where it stopped; npm stop -- ${stack}`,

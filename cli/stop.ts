@@ -1,24 +1,29 @@
-import { parseStackArguments } from "./arguments";
-import { say, UserError } from "./run";
-import { isKnownAbsent, stackEnvironment, stackExists, update } from "./stack";
-import { chooseRuntime } from "./stackFile";
+import { defaultStack, newCommand, parse, takesStack } from "../lib/commandLine";
+import { say } from "../lib/run";
+import { stackEnvironment } from "../stacks/environment";
+import { isKnownAbsent, stackExists, update } from "../stacks/stack";
+import { chooseRuntime } from "../stacks/stackFile";
+import { pulumiFlags, takesPulumiFlags } from "./pulumiFlags";
 
-/** `npm stop [-- stack] [flags of pulumi destroy]` */
-export async function run(args: string[]): Promise<number> {
-  const { stack, runtime: asked, passedOn } = parseStackArguments(args);
-  if (asked)
-    throw new UserError(`stop got --runtime; what stack ${stack} runs on is known. Next: npm stop -- ${stack}`);
+/** `npm stop [-- stack] [options]` */
+export async function run(words: string[]): Promise<number> {
+  const command = newCommand("stop", "Take a stack down: its local clusters, or what it put into clusters of yours.", {
+    "npm stop": "take the rehearsal down",
+    "npm stop -- dev": "take stack dev down; its settings and history stay",
+  });
+  takesPulumiFlags(takesStack(command), "destroy");
+  const stack = parse(command, words).args[0] as string;
   if (isKnownAbsent(stack)) return nothingToDo(stack);
   const runtime = chooseRuntime(stack);
   const env = await stackEnvironment(stack, runtime);
   if (!(await stackExists(stack, env))) return nothingToDo(stack);
-  const code = await update("destroy", stack, passedOn, env);
+  const code = await update("destroy", stack, pulumiFlags(command), env);
   if (code !== 0) {
     say(`Stack ${stack} is not down: see above. Next: npm stop -- ${stack}`);
     return code;
   }
-  const again = stack === "rehearsal" ? "npm start" : `npm start -- ${stack}`;
-  console.log(`\nStack ${stack} is down. Its history is kept: ${again} raises it again,`);
+  const again = stack === defaultStack ? "npm start" : `npm start -- ${stack}`;
+  console.log(`\nStack ${stack} is down. Its history is kept: ${again} brings it up again,`);
   console.log(`eval "$(npm run -s env -- ${stack})" && pulumi stack rm ${stack}   forgets it.`);
   return 0;
 }

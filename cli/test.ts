@@ -1,9 +1,11 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { pulumiHome } from "./pulumiHome";
-import { prepareTools, searching } from "./prepare";
-import { root } from "./paths";
-import { type Environment, run as runProgram, say, UserError } from "./run";
+import { Argument } from "commander";
+import { newCommand, parse } from "../lib/commandLine";
+import { pulumiHome } from "../tools/pulumiHome";
+import { prepareTools, searching } from "../tools/prepare";
+import { root } from "../lib/paths";
+import { type Environment, run as runProgram, say, UserError } from "../lib/run";
 
 interface Step {
   /** Shown when it fails. */
@@ -43,15 +45,14 @@ const parts: Record<string, Part> = {
 };
 
 /** `npm test [-- lint|unit|engine|k3d ...]`: all parts run even if one fails; the exit code is 1 then. */
-export async function run(args: string[]): Promise<number> {
-  const unknown = args.filter((arg) => !parts[arg]);
-  if (unknown.length > 0) {
-    throw new UserError(
-      `test got ${unknown.join(" ")}; allowed: ${Object.keys(parts).join(", ")}. Next: npm test -- unit`,
-    );
-  }
+export async function run(words: string[]): Promise<number> {
+  const command = newCommand("test", "Check everything. All parts run even if one fails.", {
+    "npm test": "lint, unit, engine and k3d, about forty minutes",
+    "npm test -- lint unit": "these parts only",
+  }).addArgument(new Argument("[parts...]", "which").choices(Object.keys(parts)));
+  const named = parse(command, words).args[0] as string[];
   const chosen = Object.entries(parts).filter(([name, { onRequest }]) =>
-    args.length === 0 ? !onRequest : args.includes(name),
+    named.length === 0 ? !onRequest : named.includes(name),
   );
   const runtimes = chosen.flatMap(([, part]) => part.runtimes);
   const env = await testEnvironment(runtimes);

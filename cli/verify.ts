@@ -1,5 +1,10 @@
 import { verify } from "../verify/main";
-import { withStack } from "./withStack";
+import { verifyOptions } from "../verify/options";
+import { enterStack } from "./enterStack";
 
-/** `npm run verify [-- stack] [options]`, see verify/main.ts. */
-export const run = (args: string[]): Promise<number> => withStack(args, verify);
+/** `npm run verify [-- stack] [options]` */
+export async function run(words: string[]): Promise<number> {
+  const options = verifyOptions(words);
+  await enterStack(options.stack);
+  return verify(options);
+}

@@ -1,9 +1,9 @@
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Answer, asAdmin, definitionsPath, servesCustomResources } from "./clusters/lifecycle/apiServer";
-import { main } from "./clusters/lifecycle/run";
+import { runVerb } from "../lib/verbs";
 import { variable } from "./clusters/lifecycle/spec";
-import { type Definition, type PackedDefinitions, unpack } from "./slimCrds";
+import { type Definition, type PackedDefinitions, unpack } from "./stripCrds";
 
 /** Marks what was applied here, so that it goes when its chart has it no more. */
 const manager = "linkerd-multicluster-mesh";
@@ -49,7 +49,7 @@ async function accepted(ask: () => Promise<Answer>, what: string): Promise<strin
 }
 
 if (require.main === module) {
-  void main({
+  void runVerb({
     apply: async () => apply(variable("MESH_CLUSTER_NAME"), JSON.parse(await text(process.stdin)) as PackedDefinitions),
   });
 }

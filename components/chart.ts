@@ -1,15 +1,15 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { drainedBeforeExit } from "./gracefulExit";
-import type { KubernetesObject } from "../manifests";
+import type { Manifest } from "../config/manifests";
 import { Objects } from "./objects";
 import { fill } from "./placeholders";
 import { withoutRefusals } from "./policyValidator";
-import { slim } from "./slimCrds";
-import { unsettled } from "./unsettledServices";
+import { slim } from "./stripCrds";
+import { skipAwait } from "./skipAwait";
 
 export interface ChartArgs {
   /** What the chart was rendered to. */
-  objects: KubernetesObject[];
+  objects: Manifest[];
   /** Texts for the placeholders in them, by name. */
   texts?: Record<string, pulumi.Input<string>>;
   /** Provider of the objects that stay when the chart goes. Default: the same as the others'. */
@@ -27,26 +27,26 @@ interface Options {
  * @example const chart = installChart("mesh-east-multicluster", { objects }, { parent });
  */
 export function installChart(name: string, { objects, texts = {}, keptBy }: ChartArgs, opts: Options): Objects {
-  const filled = objects.map((object) => fill(shaped(object), texts) as KubernetesObject);
-  const optionsOf = (object: KubernetesObject) =>
+  const filled = objects.map((object) => fill(shaped(object), texts) as Manifest);
+  const optionsOf = (object: Manifest) =>
     isKept(object) ? { retainOnDelete: true, ...(keptBy && { provider: keptBy }) } : {};
   return new Objects(name, { objects: filled, optionsOf }, opts);
 }
 
 /** https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource */
-function isKept({ metadata }: KubernetesObject): boolean {
+function isKept({ metadata }: Manifest): boolean {
   return metadata.annotations?.["helm.sh/resource-policy"] === "keep";
 }
 
-const shapes: Record<string, (object: KubernetesObject) => KubernetesObject> = {
+const shapes: Record<string, (object: Manifest) => Manifest> = {
   CustomResourceDefinition: slim,
   Deployment: drainedBeforeExit,
-  Service: unsettled,
+  Service: skipAwait,
   ValidatingWebhookConfiguration: withoutRefusals,
 };
 
 /** As the program wants it. A kind of the same name in a group of somebody else's stays as it is. */
-export function shaped(object: KubernetesObject): KubernetesObject {
+export function shaped(object: Manifest): Manifest {
   const ofKubernetes = /^(v1|apps\/v1|[a-z]+\.k8s\.io\/v1)$/.test(object.apiVersion);
   return (ofKubernetes && shapes[object.kind]?.(object)) || object;
 }

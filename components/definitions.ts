@@ -3,8 +3,8 @@ import type * as pulumi from "@pulumi/pulumi";
 import { installChart } from "./chart";
 import { type Cluster, clusterProvider, isLocal } from "./clusters/cluster";
 import { program } from "./clusters/program";
-import type { KubernetesObject } from "../manifests";
-import { pack } from "./slimCrds";
+import type { Manifest } from "../config/manifests";
+import { pack } from "./stripCrds";
 
 /**
  * The CustomResourceDefinitions of a chart that holds nothing else, in one cluster.
@@ -14,7 +14,7 @@ import { pack } from "./slimCrds";
  * tells those that change by their names.
  *
  * The chart keeps the Gateway API's definitions when it goes, for routes of others. In a cluster of yours the next
- * installation takes them over with a provider of their own, since nothing else there may be taken over. preflight.ts
+ * installation takes them over with a provider of their own, since nothing else there may be taken over. clusters/preflight.ts
  * refuses definitions that are not Linkerd's.
  *
  * @example
@@ -22,7 +22,7 @@ import { pack } from "./slimCrds";
  */
 export function definitions(
   name: string,
-  { cluster, objects }: { cluster: Cluster; objects: KubernetesObject[] },
+  { cluster, objects }: { cluster: Cluster; objects: Manifest[] },
   opts: { parent: pulumi.Resource },
 ): pulumi.Resource {
   if (!isLocal(cluster)) {
@@ -35,7 +35,7 @@ export function definitions(
     name,
     {
       create: program("components/applyDefinitions.ts", "apply"),
-      environment: { MESH_CLUSTER_NAME: cluster.plan.outsideName },
+      environment: { MESH_CLUSTER_NAME: cluster.plan.physicalName },
       stdin: JSON.stringify(pack(objects)),
       triggers: [cluster.lifeline.id],
       addPreviousOutputInEnv: false,

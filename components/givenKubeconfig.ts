@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type * as pulumi from "@pulumi/pulumi";
 import type { Cluster } from "./clusters/cluster";
-import { ownKubeconfig } from "./clusters/lifecycle/places";
+import { ownKubeconfig } from "../lib/paths";
 import { variable } from "./clusters/lifecycle/spec";
 
 /**
@@ -9,7 +9,7 @@ import { variable } from "./clusters/lifecycle/spec";
  * name: twenty kilobytes less in the state.
  */
 export function kubeconfigEnvironment({ lifeline, plan, kubeconfig }: Cluster): Record<string, pulumi.Input<string>> {
-  return lifeline ? { MESH_CLUSTER_NAME: plan.outsideName } : { MESH_KUBECONFIG: kubeconfig };
+  return lifeline ? { MESH_CLUSTER_NAME: plan.physicalName } : { MESH_KUBECONFIG: kubeconfig };
 }
 
 /** The kubeconfig that `kubeconfigEnvironment` names, for the program itself. */

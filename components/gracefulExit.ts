@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "../manifests";
+import type { Manifest } from "../config/manifests";
 
 /**
  * Seconds that a pod of Linkerd's goes on serving after it was asked to end. Until kube-proxy and the other proxies have
@@ -17,7 +17,7 @@ interface PodSpec {
  * The pods' proxies are native sidecars and end after the containers that wait here. The kubelet sleeps, not the image.
  * https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/#hook-handler-implementations
  */
-export function drainedBeforeExit(deployment: KubernetesObject): KubernetesObject {
+export function drainedBeforeExit(deployment: Manifest): Manifest {
   const { template, ...rest } = deployment.spec as { template: { spec: PodSpec } };
   const containers = template.spec.containers.map((container) => ({
     ...container,

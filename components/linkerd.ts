@@ -1,17 +1,17 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { ChartPaths } from "../charts";
-import type { ClusterPlan, TrustPlan } from "../plan";
-import type { Settings } from "../settings";
+import type { ChartPaths } from "../config/charts";
+import type { ClusterPlan, TrustPlan } from "../config/plan";
+import type { Settings } from "../config/settings";
 import { installChart } from "./chart";
-import type { Cluster } from "./clusters/cluster";
+import type { Capabilities, Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import { program } from "./clusters/program";
 import { definitions } from "./definitions";
-import type { KubernetesObject } from "../manifests";
+import type { Manifest } from "../config/manifests";
 import { placeholder } from "./placeholders";
-import { type Capabilities, renderChart } from "./rendering";
+import { renderChart } from "./rendering";
 import { makeSecret } from "./secret";
 import { type Issuer, type Webhook, webhookServices } from "./trustAnchor";
 
@@ -20,8 +20,8 @@ export const trustAnnotation = "linkerd-multicluster-mesh/trust";
 
 /** What Linkerd's charts are rendered to for one cluster. */
 export interface LinkerdCharts {
-  definitions: KubernetesObject[];
-  controlPlane: KubernetesObject[];
+  definitions: Manifest[];
+  controlPlane: Manifest[];
 }
 
 export interface LinkerdRendering {

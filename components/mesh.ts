@@ -1,17 +1,17 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { ChartPaths } from "../charts";
-import type { Plan } from "../plan";
-import type { Settings } from "../settings";
+import type { ChartPaths } from "../config/charts";
+import type { Plan } from "../config/plan";
+import type { Settings } from "../config/settings";
 import { capabilitiesOf, makeClusters } from "./clusters";
 import { Linkerd, type LinkerdCharts, renderLinkerd } from "./linkerd";
 import { MulticlusterLink, type LinkEnd } from "./link";
 import { Multicluster, renderMulticluster } from "./multicluster";
-import type { KubernetesObject } from "../manifests";
+import type { Manifest } from "../config/manifests";
 import { TrustAnchor } from "./trustAnchor";
 import { Workloads } from "./workloads";
 
 /** What the charts are rendered to, by cluster. */
-export type MeshCharts = Record<string, { linkerd: LinkerdCharts; multicluster: KubernetesObject[] }>;
+export type MeshCharts = Record<string, { linkerd: LinkerdCharts; multicluster: Manifest[] }>;
 
 /**
  * Renders all charts of a mesh. Done before any resource is registered: what a preview lists is then the same whether its

@@ -1,12 +1,12 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterPlan } from "../plan";
+import type { ClusterPlan } from "../config/plan";
 import { installChart } from "./chart";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import type { Linkerd, LinkerdRendering } from "./linkerd";
 import { trustAnnotation } from "./linkerd";
-import type { KubernetesObject } from "../manifests";
+import type { Manifest } from "../config/manifests";
 import type { Objects } from "./objects";
 import { renderChart } from "./rendering";
 
@@ -16,7 +16,7 @@ export const multiclusterNamespace = "linkerd-multicluster";
 export function renderMulticluster(
   name: string,
   { paths, cluster, trust, capabilities }: Omit<LinkerdRendering, "settings">,
-): Promise<KubernetesObject[]> {
+): Promise<Manifest[]> {
   const restart = { [trustAnnotation]: trust.dataPlane };
   return renderChart({
     chart: paths["linkerd-multicluster"],
@@ -44,7 +44,7 @@ export interface MulticlusterArgs {
   cluster: Cluster;
   linkerd: Linkerd;
   /** What the chart is rendered to. */
-  chart: KubernetesObject[];
+  chart: Manifest[];
 }
 
 /**

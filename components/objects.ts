@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { KubernetesObject } from "../manifests";
+import type { Manifest } from "../config/manifests";
 
 export interface ObjectsArgs {
-  objects: KubernetesObject[];
+  objects: Manifest[];
   /** More options for an object's resource. */
-  optionsOf?: (object: KubernetesObject) => pulumi.CustomResourceOptions;
+  optionsOf?: (object: Manifest) => pulumi.CustomResourceOptions;
 }
 
 /** Parts of a set of objects, in the order in which they are begun, each with the parts that must be there before it. */
@@ -31,7 +31,7 @@ const parts = {
 type Part = keyof typeof parts;
 const partNames = Object.keys(parts) as Part[];
 
-function partOf({ kind }: KubernetesObject): Part {
+function partOf({ kind }: Manifest): Part {
   return partNames.find((part) => (parts[part].kinds as string[]).includes(kind)) ?? "others";
 }
 
@@ -45,7 +45,7 @@ function partOf({ kind }: KubernetesObject): Part {
  * @example new Objects("mesh-east-workloads", { objects }, { parent, provider });
  */
 export class Objects extends pulumi.ComponentResource {
-  private readonly made: { object: KubernetesObject; resource: KubernetesResource }[] = [];
+  private readonly made: { object: Manifest; resource: KubernetesResource }[] = [];
 
   constructor(name: string, { objects, optionsOf }: ObjectsArgs, opts: pulumi.ComponentResourceOptions) {
     // What they were under before they were registered here.
@@ -77,7 +77,7 @@ export class KubernetesResource extends pulumi.CustomResource {
 
   constructor(
     name: string,
-    object: Pick<KubernetesObject, "apiVersion" | "kind"> & pulumi.Inputs,
+    object: Pick<Manifest, "apiVersion" | "kind"> & pulumi.Inputs,
     opts: pulumi.CustomResourceOptions,
   ) {
     const { apiVersion, kind } = object;
@@ -108,12 +108,12 @@ const clusterScoped = new Set([
 ]);
 
 /** Whether an object belongs to a namespace. Custom resources count as namespaced, since most of them are. */
-export function isNamespaced({ kind }: KubernetesObject): boolean {
+export function isNamespaced({ kind }: Manifest): boolean {
   return !clusterScoped.has(kind);
 }
 
 /** As the provider's own groups name their children. Example: `mesh-west-workloads:default/nginx-svc` */
-function nameOf(group: string, object: KubernetesObject): string {
+function nameOf(group: string, object: Manifest): string {
   const { name, namespace = isNamespaced(object) ? "default" : undefined } = object.metadata;
   return `${group}:${namespace === undefined ? "" : `${namespace}/`}${name}`;
 }
@@ -122,6 +122,6 @@ function nameOf(group: string, object: KubernetesObject): string {
  * Other names that the object may have in the state of before, where the provider's own groups named it. They asked the cluster
  * whether a custom resource is namespaced. The program cannot: the cluster may not exist yet.
  */
-export function formerNames(group: string, { kind, metadata }: KubernetesObject): string[] {
+export function formerNames(group: string, { kind, metadata }: Manifest): string[] {
   return metadata.namespace === undefined && !clusterScoped.has(kind) ? [`${group}:${metadata.name}`] : [];
 }

@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "../manifests";
+import type { Manifest } from "../config/manifests";
 
 const configuration = "linkerd-policy-validator-webhook-config";
 
@@ -11,7 +11,7 @@ const configuration = "linkerd-policy-validator-webhook-config";
  * being closed. It reads EOF then, and with policy `Fail` it refuses an object that nothing is wrong with. A validator
  * that answers refuses a wrong policy as before.
  */
-export function withoutRefusals(object: KubernetesObject): KubernetesObject {
+export function withoutRefusals(object: Manifest): Manifest {
   if (object.metadata.name !== configuration) return object;
   const webhooks = object.webhooks as Record<string, unknown>[];
   return { ...object, webhooks: webhooks.map((webhook) => ({ ...webhook, failurePolicy: "Ignore" })) };

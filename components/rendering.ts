@@ -2,19 +2,14 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { type DocumentOptions, parseAllDocuments, type SchemaOptions } from "yaml";
-import type { KubernetesObject } from "../manifests";
-import { RefusedError } from "../settings";
-import { cacheDirectory, exclusively, exists, writePrivately } from "./clusters/lifecycle/places";
-import { run } from "./clusters/lifecycle/run";
+import type { Manifest } from "../config/manifests";
+import { RefusedError } from "../config/settings";
+import { exists, writePrivately } from "../lib/files";
+import { exclusively } from "../lib/locks";
+import { cacheDirectory } from "../lib/paths";
+import { outputOf } from "../lib/run";
+import type { Capabilities } from "./clusters/cluster";
 import { isNamespaced } from "./objects";
-
-/** What charts may choose by: Helm's `.Capabilities`. */
-export interface Capabilities {
-  /** Example: `v1.34.4` */
-  kubernetesVersion: string;
-  /** Groups with their versions, besides those that Helm knows. Example: `["v1", "policy/v1"]` */
-  apiVersions: string[];
-}
 
 export interface RenderingArgs {
   /** Path of the chart: a directory or an archive. */
@@ -41,7 +36,7 @@ const layout = 1;
  * @example
  * await renderChart({ chart: charts["linkerd-crds"], release: "mesh-east-crds", namespace: "linkerd", values: {}, capabilities });
  */
-export async function renderChart(args: RenderingArgs): Promise<KubernetesObject[]> {
+export async function renderChart(args: RenderingArgs): Promise<Manifest[]> {
   const { chart, ...told } = args;
   const digest = createHash("sha256").update(JSON.stringify([layout, told, contentOf(chart)])).digest("hex"); // prettier-ignore
   const kept = path.join(cacheDirectory(), "rendered", `${args.release}-${digest.slice(0, 16)}.json`);
@@ -50,16 +45,10 @@ export async function renderChart(args: RenderingArgs): Promise<KubernetesObject
     // Stacks that are raised at the same time write the same.
     await exclusively(kept, () => writePrivately(kept, JSON.stringify(objects)));
   }
-  return JSON.parse(fs.readFileSync(kept, "utf8")) as KubernetesObject[];
+  return JSON.parse(fs.readFileSync(kept, "utf8")) as Manifest[];
 }
 
-async function template({
-  chart,
-  release,
-  namespace,
-  values,
-  capabilities,
-}: RenderingArgs): Promise<KubernetesObject[]> {
+async function template({ chart, release, namespace, values, capabilities }: RenderingArgs): Promise<Manifest[]> {
   const versions = capabilities.apiVersions.flatMap((version) => ["--api-versions", version]);
   const flags = ["--namespace", namespace, "--kube-version", capabilities.kubernetesVersion, ...versions];
   const yaml = await helm(
@@ -68,7 +57,7 @@ async function template({
   );
   const objects = parseAllDocuments(yaml, helmsYaml).map((document) => {
     if (document.errors[0]) throw document.errors[0];
-    return document.toJS() as KubernetesObject | null;
+    return document.toJS() as Manifest | null;
   });
   return objects
     .filter((object) => object !== null)
@@ -89,7 +78,7 @@ const helmsYaml: DocumentOptions & SchemaOptions = {
 async function helm(args: string[], values: unknown): Promise<string> {
   try {
     // JSON is YAML.
-    return await run("helm", args, {}, JSON.stringify(values));
+    return await outputOf("helm", args, {}, JSON.stringify(values));
   } catch (error) {
     const { code, stderr = "" } = (error as Error).cause as { code?: unknown; stderr?: string };
     throw new RefusedError([

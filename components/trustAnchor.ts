@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import type { TrustPlan } from "../plan";
+import type { TrustPlan } from "../config/plan";
 
 /** Ten years: what `step certificate create --profile root-ca` gives, which the seed used. */
 const anchorHours = 87_600;

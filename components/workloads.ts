@@ -1,8 +1,8 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { KubernetesObject } from "../manifests";
-import type { TrustPlan } from "../plan";
+import type { Manifest } from "../config/manifests";
+import type { TrustPlan } from "../config/plan";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import { program } from "./clusters/program";
@@ -63,13 +63,13 @@ export class Workloads extends pulumi.ComponentResource {
  * With `ignoreChanges` the provider takes a field out of its patch when another manager has it, and keeps its value.
  * https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/#ignorechanges
  */
-export function autoscaled(manifests: KubernetesObject[]): (object: KubernetesObject) => pulumi.CustomResourceOptions {
+export function autoscaled(manifests: Manifest[]): (object: Manifest) => pulumi.CustomResourceOptions {
   const scaled = new Set(manifests.filter(({ kind }) => kind === "HorizontalPodAutoscaler").map(scaleTarget));
   return ({ kind, metadata }) =>
     scaled.has(workloadKey(kind, metadata.name, metadata.namespace)) ? { ignoreChanges: ["spec.replicas"] } : {};
 }
 
-function scaleTarget({ metadata, spec }: KubernetesObject): string {
+function scaleTarget({ metadata, spec }: Manifest): string {
   const { kind = "", name = "" } =
     (spec as { scaleTargetRef?: { kind?: string; name?: string } } | undefined)?.scaleTargetRef ?? {};
   return workloadKey(kind, name, metadata.namespace);

@@ -39,7 +39,7 @@ interface Metadata {
 
 /** The events that tell when something began or ended: https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/apitype#EngineEvent */
 interface EngineEvent {
-  /** Milliseconds since 1970, put in by cli/eventLog.ts; the engine's own is in seconds. */
+  /** Milliseconds since 1970, put in by stacks/eventLog.ts; the engine's own is in seconds. */
   received?: number;
   timestamp: number;
   resourcePreEvent?: { metadata: Metadata };

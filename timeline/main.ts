@@ -1,13 +1,12 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { parseArgs } from "node:util";
-import { parseStackArguments } from "../cli/arguments";
-import { backendEnvironment } from "../cli/backend";
-import { root, stateDirectory } from "../cli/paths";
-import { prepareTools, searching } from "../cli/prepare";
-import { type Environment, UserError } from "../cli/run";
-import { stackState } from "../cli/stack";
-import { chooseRuntime } from "../cli/stackFile";
+import { existingFile, newCommand, parse, takesStack } from "../lib/commandLine";
+import { backendEnvironment } from "../stacks/backend";
+import { root, stateDirectory } from "../lib/paths";
+import { prepareTools, searching } from "../tools/prepare";
+import { type Environment, UserError } from "../lib/run";
+import { stackState } from "../stacks/stack";
+import { chooseRuntime } from "../stacks/stackFile";
 import { criticalPath } from "./criticalPath";
 import { readUpdate } from "./events";
 import { readGraph, type State } from "./graph";
@@ -45,19 +44,16 @@ export async function run(args: string[]): Promise<number> {
 }
 
 /** @throws UserError for anything but the name of a stack, --out and --events with a file that is there */
-export function parseArguments(args: string[]): TimelineArguments {
-  const { stack, passedOn } = parseStackArguments(args);
-  const refuse = (problem: string) =>
-    new UserError(`${problem}; allowed: --out FILE.svg, --events FILE. Next: npm run timeline -- ${stack}`);
-  const text = { type: "string" } as const;
-  let values: { out?: string; events?: string };
-  try {
-    ({ values } = parseArgs({ args: passedOn, options: { out: text, events: text } }));
-  } catch (error) {
-    throw refuse((error as Error).message);
-  }
-  const { out = path.join(stateDirectory, `timeline-${stack}.svg`), events } = values;
-  if (events !== undefined && !fs.existsSync(events)) throw refuse(`--events is ${events}, which is not there`);
+export function parseArguments(words: string[]): TimelineArguments {
+  const command = newCommand("timeline", "Show what a stack's last update waited for, in words and as a picture.", {
+    "npm run timeline -- dev": "the last update by npm start, stop, rotate or rebuild",
+    "npm run timeline -- dev --events events.json": "of pulumi up --event-log events.json",
+  })
+    .option("--out <file.svg>", "where the picture goes (default: .state/timeline-<stack>.svg)")
+    .option("--events <file>", "what the engine wrote, instead of the last update by an npm script", existingFile);
+  const { args, options } = parse<{ out?: string; events?: string }>(takesStack(command), words);
+  const stack = args[0] as string;
+  const { out = path.join(stateDirectory, `timeline-${stack}.svg`), events } = options;
   return { stack, out: path.resolve(out), ...(events !== undefined && { events: path.resolve(events) }) };
 }
 

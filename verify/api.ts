@@ -1,6 +1,7 @@
+import { UserError } from "../lib/run";
 import { STATUS_CODES } from "node:http";
 import type * as k8s from "@kubernetes/client-node" with { "resolution-mode": "import" };
-import { UsageError, type Stack } from "./stack";
+import { type Stack } from "./stack";
 
 export type Service = k8s.V1Service;
 export type Endpoints = k8s.V1Endpoints;
@@ -37,7 +38,7 @@ export interface Link {
 }
 
 /** One cluster of the stack, and the clients to talk to it. */
-export interface Cluster {
+export interface ClusterClient {
   name: string;
   context: string;
   domain: string;
@@ -65,7 +66,7 @@ export async function connect(
   name: string,
   facts: { context: string; domain: string; gateway: string; apiServer: string },
   kubeconfig: string,
-): Promise<Cluster> {
+): Promise<ClusterClient> {
   const { KubeConfig, CoreV1Api, AppsV1Api, AdmissionregistrationV1Api, CustomObjectsApi } = await client();
   const kube = new KubeConfig();
   kube.loadFromString(kubeconfig);
@@ -83,19 +84,19 @@ export async function connect(
 /**
  * Clients for all clusters of a stack, by name.
  *
- * @throws UsageError when the stack's outputs lack a kubeconfig
+ * @throws UserError when the stack's outputs lack a kubeconfig
  */
-export async function connectAll(stack: Stack): Promise<Record<string, Cluster>> {
+export async function connectAll(stack: Stack): Promise<Record<string, ClusterClient>> {
   const entries = Object.entries(stack.clusters).map(async ([name, facts]) => {
     const kubeconfig = stack.kubeconfigs[name];
-    if (kubeconfig === undefined) throw new UsageError(`--stack ${stack.name}: cluster ${name} has no kubeconfig`);
+    if (kubeconfig === undefined) throw new UserError(`--stack ${stack.name}: cluster ${name} has no kubeconfig`);
     return [name, await connect(name, facts, kubeconfig)] as const;
   });
   return Object.fromEntries(await Promise.all(entries));
 }
 
 /** All Links of a cluster's multicluster extension. */
-export async function linksOf(cluster: Cluster): Promise<Link[]> {
+export async function linksOf(cluster: ClusterClient): Promise<Link[]> {
   const answer = (await cluster.custom.listNamespacedCustomObject({
     group: "multicluster.linkerd.io",
     version: "v1alpha3",
@@ -160,12 +161,12 @@ function saidBy(body: unknown): string | undefined {
 }
 
 /** `east service linkerd/web`: how an object is named in reports. */
-export function named(cluster: Cluster, kind: string, object: KubernetesObject): string {
+export function named(cluster: ClusterClient, kind: string, object: KubernetesObject): string {
   const { namespace, name } = object.metadata ?? {};
   return `${cluster.name} ${kind} ${namespace ? `${namespace}/` : ""}${name ?? "?"}`;
 }
 
 /** A kubectl command a person can type, in the cluster's own context. */
-export function kubectl(cluster: Cluster, rest: string): string {
+export function kubectl(cluster: ClusterClient, rest: string): string {
   return `kubectl --context ${cluster.context} ${rest}`;
 }

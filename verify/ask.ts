@@ -1,4 +1,4 @@
-import { kubectl, reason, type Cluster } from "./api";
+import { kubectl, reason, type ClusterClient } from "./api";
 import { no, notApplicable, type Check, type Finding, type Mend, type Mesh, type Result } from "./check";
 import type { Rooms } from "./sandbox";
 import { Deadline, Interrupted } from "./watch";
@@ -88,7 +88,7 @@ function deadlineOf(check: Check, { deadlineSeconds, signal }: Asking): Deadline
 async function one(
   { id, group, title }: Check,
   on: string,
-  cluster: Cluster,
+  cluster: ClusterClient,
   { signal, tell }: Asking,
   applies: () => Promise<string | undefined>,
   run: () => Promise<Finding>,

@@ -1,4 +1,4 @@
-import type { Cluster } from "./api";
+import type { ClusterClient } from "./api";
 import type { Rooms } from "./sandbox";
 import type { LinkName, Stack } from "./stack";
 import type { Deadline } from "./watch";
@@ -47,19 +47,19 @@ export interface Result extends Omit<Finding, "mends"> {
 /** What every check can see. */
 export interface Mesh {
   stack: Stack;
-  clusters: Record<string, Cluster>;
+  clusters: Record<string, ClusterClient>;
   external: ReadonlySet<ExternalPart>;
 }
 
 export interface ClusterContext extends Mesh {
-  cluster: Cluster;
+  cluster: ClusterClient;
   deadline: Deadline;
 }
 
 export interface LinkContext extends Mesh {
   link: LinkName;
-  source: Cluster;
-  target: Cluster;
+  source: ClusterClient;
+  target: ClusterClient;
   deadline: Deadline;
   rooms: Rooms;
 }

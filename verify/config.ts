@@ -1,5 +1,5 @@
 import { parse } from "yaml";
-import { controlPlane, found, named, type Cluster, type Deployment } from "./api";
+import { controlPlane, found, named, type ClusterClient, type Deployment } from "./api";
 import { always, no, yes, type ClusterCheck, type Finding } from "./check";
 import { fieldFaults, type Field } from "./fields";
 
@@ -53,6 +53,6 @@ export const configuration: ClusterCheck = {
   },
 };
 
-function deploymentNames(cluster: Cluster, items: readonly Deployment[]): string[] {
+function deploymentNames(cluster: ClusterClient, items: readonly Deployment[]): string[] {
   return items.map((deployment) => named(cluster, "deployment", deployment));
 }

@@ -1,4 +1,14 @@
-import { client, controlPlane, extension, found, named, reason, statusOf, type Cluster, type Secret } from "./api";
+import {
+  client,
+  controlPlane,
+  extension,
+  found,
+  named,
+  reason,
+  statusOf,
+  type ClusterClient,
+  type Secret,
+} from "./api";
 import { certificates, decoded } from "./certificates";
 import { always, no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { fieldFaults, type Field } from "./fields";
@@ -43,7 +53,7 @@ function objectsOf({ source, link }: LinkContext): string[] {
 export function secretFields(
   secret: Secret,
   namespace: string,
-  { name, domain }: Pick<Cluster, "name" | "domain">,
+  { name, domain }: Pick<ClusterClient, "name" | "domain">,
 ): Field[] {
   const of = (field: string): string => `${field} of the secret in ${namespace}`;
   const { labels, annotations } = secret.metadata ?? {};
@@ -57,7 +67,7 @@ export function secretFields(
 }
 
 /** Why a kubeconfig does not lead the source's pods to the target, or undefined: all but whether the target takes the token. */
-async function kubeconfigFaults(kubeconfig: string, target: Cluster): Promise<string[]> {
+async function kubeconfigFaults(kubeconfig: string, target: ClusterClient): Promise<string[]> {
   let access: Access;
   try {
     access = await accessBy(kubeconfig);
@@ -141,7 +151,7 @@ const accepted: LinkCheck = {
  * Why the target refuses the mirror, or undefined. Asked with the mirror's own token, at the address and with the CA by which
  * this machine knows the target: the address in the secret is one that only pods of the source must resolve.
  */
-async function refusal(kubeconfig: string, target: Cluster): Promise<string | undefined> {
+async function refusal(kubeconfig: string, target: ClusterClient): Promise<string | undefined> {
   const { KubeConfig, AuthorizationV1Api } = await client();
   const there = target.kube.getCurrentCluster();
   if (!there) throw new Error(`the kubeconfig of ${target.name} has no current cluster`);

@@ -7,7 +7,7 @@ import {
   kubectl,
   linksOf,
   named,
-  type Cluster,
+  type ClusterClient,
   type Endpoints,
   type KubernetesObject,
   type Link,
@@ -150,7 +150,7 @@ function find<T extends KubernetesObject>(items: readonly T[], namespace?: strin
 }
 
 /** Where the target's gateway is now. */
-async function liveGateway(target: Cluster): Promise<Set<string>> {
+async function liveGateway(target: ClusterClient): Promise<Set<string>> {
   const service = await found(target.core.readNamespacedService({ namespace: extension, name: "linkerd-gateway" }));
   const ingress = service?.status?.loadBalancer?.ingress ?? [];
   const ips = await Promise.all(
@@ -180,7 +180,7 @@ function restartController({ source, link }: LinkContext): Mend {
   };
 }
 
-function remove(cluster: Cluster, service: Service): Mend {
+function remove(cluster: ClusterClient, service: Service): Mend {
   const namespace = service.metadata?.namespace ?? "";
   const name = service.metadata?.name ?? "";
   return {
@@ -193,7 +193,7 @@ function remove(cluster: Cluster, service: Service): Mend {
   };
 }
 
-function restartPod(cluster: Cluster, pod: Pod): Mend | undefined {
+function restartPod(cluster: ClusterClient, pod: Pod): Mend | undefined {
   const { namespace, name, uid } = pod.metadata ?? {};
   // Nobody would make a bare pod again.
   if (!controllerOf(pod)) return undefined;

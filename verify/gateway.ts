@@ -1,4 +1,4 @@
-import { controlPlane, extension, found, named, type Cluster, type Deployment, type Service } from "./api";
+import { controlPlane, extension, found, named, type ClusterClient, type Deployment, type Service } from "./api";
 import { always, no, yes, type ClusterCheck, type Finding } from "./check";
 import { fieldFaults, type Field } from "./fields";
 
@@ -6,7 +6,7 @@ import { fieldFaults, type Field } from "./fields";
 export const gateway = { namespace: extension, name: "linkerd-gateway" };
 
 /** The identity that proxies of other clusters expect at a cluster's gateway: its service account in the trust domain. */
-export function gatewayIdentity({ domain }: Pick<Cluster, "domain">): string {
+export function gatewayIdentity({ domain }: Pick<ClusterClient, "domain">): string {
   return `${gateway.name}.${gateway.namespace}.serviceaccount.identity.${controlPlane}.${domain}`;
 }
 
@@ -18,7 +18,11 @@ export function portOf(service: Service, name: string): string | undefined {
 }
 
 /** The annotations that make a proxy a gateway, and the Service that leads to it: linkerd2's gateway.yaml. */
-export function settingFields(deployment: Deployment, service: Service, cluster: Pick<Cluster, "domain">): Field[] {
+export function settingFields(
+  deployment: Deployment,
+  service: Service,
+  cluster: Pick<ClusterClient, "domain">,
+): Field[] {
   const { metadata, spec } = deployment.spec?.template ?? {};
   const annotation = (name: string, expected: string): Field => ({
     name: `annotation ${name} of the deployment's pods`,

@@ -1,10 +1,11 @@
+import { UserError } from "../lib/run";
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { client, reason } from "./api";
-import { UsageError, type Stack } from "./stack";
+import { type Stack } from "./stack";
 import { Interrupted, type Deadline } from "./watch";
 
 const exec = promisify(execFile);
@@ -110,11 +111,11 @@ export function judged(output: string, unreachable: boolean): Outcome {
  * bind mounts, so that a Docker engine on another machine does as well. Elsewhere it is this machine.
  *
  * @returns the exit code: 0 only if every cluster passed
- * @throws UsageError where it cannot run
+ * @throws UserError where it cannot run
  */
 export async function multiclusterCheck(stack: Stack): Promise<number> {
   if (stack.runtime === "kwok") {
-    throw new UsageError(
+    throw new UserError(
       `--linkerd: stack ${stack.name} runs on kwok, whose pods are simulated; it needs k3d or existing`,
     );
   }
@@ -141,7 +142,7 @@ async function reachable(stack: Stack, name: string, kubeconfig: string): Promis
   config.loadFromString(kubeconfig);
   const cluster = config.getCurrentCluster();
   const user = config.getCurrentUser();
-  if (!cluster || !user) throw new UsageError(`kubeconfigs: ${name} has no current context`);
+  if (!cluster || !user) throw new UserError(`kubeconfigs: ${name} has no current context`);
   config.loadFromClusterAndUser({ ...cluster, server }, user);
   return config.exportConfig();
 }
@@ -154,7 +155,7 @@ async function linkerdBinary(): Promise<string> {
   } catch (error) {
     // The shell's exit code: anything else is a shell that did not run.
     if (typeof (error as { code?: unknown }).code !== "number") throw error;
-    throw new UsageError(
+    throw new UserError(
       "--linkerd: there is no `linkerd` on PATH\nNext: LINKERD=/path/to/linkerd npm run verify -- --linkerd (on k3d a Linux binary)",
     );
   }
@@ -166,7 +167,7 @@ async function inContainer(stack: Stack, name: string, binary: string, kubeconfi
   const format = "{{.Config.Image}} {{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
   const [image, network] = (await exec("docker", ["inspect", "--format", format, node])).stdout.trim().split(" ");
   if (!image || !network)
-    throw new UsageError(`--linkerd: docker knows no network of ${node}\nNext: docker inspect ${node}`);
+    throw new UserError(`--linkerd: docker knows no network of ${node}\nNext: docker inspect ${node}`);
   const args = ["create", "--network", network, "--entrypoint", "/linkerd", image];
   const check = ["multicluster", "check", "--kubeconfig", "/kubeconfig"];
   const container = (await exec("docker", [...args, ...check])).stdout.trim();

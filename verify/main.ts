@@ -1,87 +1,42 @@
 import { writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
-import { connectAll, reason, type Cluster } from "./api";
+import { UserError } from "../lib/run";
+import { connectAll, reason, type ClusterClient } from "./api";
 import { ask, type Asked } from "./ask";
-import { externalParts, groups, type Check, type ExternalPart } from "./check";
-import { damageChecks } from "./damage";
+import type { Check } from "./check";
+import { checks } from "./checks";
 import { heal as mend } from "./heal";
-import { healthChecks } from "./health";
 import { multiclusterCheck } from "./linkerd";
-import { mirrorChecks } from "./mirror";
+import type { Options } from "./options";
 import { json, junit, row, summary } from "./report";
 import { Rooms } from "./sandbox";
-import { readStack, UsageError, type Stack } from "./stack";
-import { trafficChecks } from "./traffic";
-import { validationChecks } from "./validation";
+import { readStack, type Stack } from "./stack";
 import { Deadline, Interrupted } from "./watch";
-
-/** In the order of the report: what everything else stands on comes first. */
-export const checks: readonly Check[] = [
-  ...healthChecks,
-  ...damageChecks,
-  ...mirrorChecks,
-  ...trafficChecks,
-  ...validationChecks,
-];
-
-const usage = `npm run verify -- [stack] [options]   is the mesh of a running stack as it should be?
-npm run heal   -- [stack] [options]   wait until the mesh stands, and mend what breaks without anyone noticing
-
-  --stack NAME       the stack (default rehearsal)
-  --outputs FILE     its outputs instead of asking Pulumi: pulumi stack output --json --show-secrets; - is standard input
-  --deadline SECONDS for every check, instead of its own
-verify:
-  --only GROUP|ID    only these, repeatable: ${groups.join(", ")}, or an id of the report
-  --json FILE        the report as JSON
-  --junit FILE       the report as JUnit XML
-  --quiet            only what failed, and the summary
-  --linkerd          run the user's own "linkerd multicluster check" where the clusters' names resolve, and nothing else
-  --external PARTS   parts that a test runs outside, so that simulated pods do not count: ${externalParts.join(",")}
-heal:
-  --dry-run          show what would be done`;
-
-interface Options {
-  stack: string;
-  outputs?: string;
-  deadlineSeconds?: number;
-  only: string[];
-  json?: string;
-  junit?: string;
-  quiet: boolean;
-  linkerd: boolean;
-  external: Set<ExternalPart>;
-  dryRun: boolean;
-}
 
 /**
  * Checks the mesh of a running stack and reports.
  *
  * @returns 0 if nothing failed, 1 if something did, 2 if it could not be asked, 130 or 143 when a signal ended it
- * @example await verify(["--stack", "dev", "--only", "traffic", "--junit", "report.xml"])
+ * @example await verify(verifyOptions(["dev", "--only", "traffic", "--junit", "report.xml"]))
  */
-export const verify = (args: string[]): Promise<number> => command(args, verifyStack);
+export const verify = (options: Options): Promise<number> => askStack(options, verifyStack);
 
 /**
  * Mends what `verify` finds in its damage group.
  *
  * @returns 0 if nothing is damaged any more, 1 if something is, 2 if it could not be asked
- * @example await heal(["--stack", "dev", "--dry-run"])
+ * @example await heal(healOptions(["dev", "--dry-run"]))
  */
-export const heal = (args: string[]): Promise<number> => command(args, healStack);
+export const heal = (options: Options): Promise<number> => askStack(options, healStack);
 
 interface Run {
   options: Options;
   stack: Stack;
-  clusters: Record<string, Cluster>;
+  clusters: Record<string, ClusterClient>;
   rooms: Rooms;
   signal: AbortSignal;
 }
 
-async function command(args: string[], body: (run: Run) => Promise<number>): Promise<number> {
-  if (args.includes("--help")) {
-    console.log(usage);
-    return 0;
-  }
+async function askStack(options: Options, body: (run: Run) => Promise<number>): Promise<number> {
   const stop = new AbortController();
   let exit = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -91,7 +46,6 @@ async function command(args: string[], body: (run: Run) => Promise<number>): Pro
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   try {
-    const options = parse(args);
     const stack = await readStack(options.stack, options.outputs);
     if (options.linkerd) return await multiclusterCheck(stack);
     const clusters = await connectAll(stack);
@@ -100,7 +54,8 @@ async function command(args: string[], body: (run: Run) => Promise<number>): Pro
   } catch (error) {
     if (error instanceof Interrupted) return exit;
     // A clean-up that failed is told, whatever made it start.
-    console.error(error instanceof UsageError ? error.message : reason(error));
+    console.error(error instanceof UserError ? error.message : reason(error));
+    if (error instanceof TypeError || error instanceof ReferenceError) console.error(error.stack);
     return stop.signal.aborted ? exit : 2;
   } finally {
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
@@ -121,7 +76,7 @@ async function allAnswer({ stack, clusters, signal }: Run, patienceSeconds: numb
       } catch (error) {
         if (deadline.leftMs() === 0) {
           const next = `npm start -- ${stack.name}, which starts a stopped one`;
-          throw new UsageError(`cluster ${name} (${context}) does not answer: ${reason(error)}. Next: ${next}`);
+          throw new UserError(`cluster ${name} (${context}) does not answer: ${reason(error)}. Next: ${next}`);
         }
       }
       await deadline.pause();
@@ -139,11 +94,12 @@ async function verifyStack(run: Run): Promise<number> {
     asked.push(one);
     if (!options.quiet || one.result.answer === "no") console.log(row(one.result));
   };
-  const { external, deadlineSeconds } = options;
+  const { deadline: deadlineSeconds } = options;
+  const external = new Set(options.external);
   let left: string[];
   try {
     for (const swept of await rooms.sweep()) console.log(`removed what a killed run left behind: ${swept}`);
-    await ask(select(options.only), { stack, clusters, external, rooms, signal, deadlineSeconds, tell });
+    await ask(select(options.only ?? []), { stack, clusters, external, rooms, signal, deadlineSeconds, tell });
   } finally {
     left = await rooms.close();
     for (const name of left) console.error(`could not remove ${name}: delete it by hand`);
@@ -159,7 +115,8 @@ async function verifyStack(run: Run): Promise<number> {
 async function healStack(run: Run): Promise<number> {
   const { options, stack, clusters, rooms, signal } = run;
   await allAnswer(run, 60);
-  const { external, deadlineSeconds, dryRun } = options;
+  const { deadline: deadlineSeconds, dryRun = false } = options;
+  const external = new Set(options.external);
   return mend({ stack, clusters, external, rooms, signal, deadlineSeconds }, dryRun);
 }
 
@@ -173,60 +130,4 @@ function inOrder(asked: readonly Asked[]): Asked[] {
 
 function select(only: readonly string[]): readonly Check[] {
   return only.length === 0 ? checks : checks.filter(({ id, group }) => only.includes(id) || only.includes(group));
-}
-
-function parse(args: string[]): Options {
-  let values;
-  try {
-    ({ values } = parseArgs({
-      args,
-      options: {
-        stack: { type: "string", default: "rehearsal" },
-        outputs: { type: "string" },
-        deadline: { type: "string" },
-        only: { type: "string", multiple: true, default: [] },
-        json: { type: "string" },
-        junit: { type: "string" },
-        quiet: { type: "boolean", default: false },
-        linkerd: { type: "boolean", default: false },
-        external: { type: "string", multiple: true, default: [] },
-        "dry-run": { type: "boolean", default: false },
-      },
-    }));
-  } catch (error) {
-    throw new UsageError(`${reason(error)}\n\n${usage}`);
-  }
-  const { stack, outputs, quiet, linkerd } = values;
-  const known = [...groups, ...checks.map(({ id }) => id)];
-  const only = list("only", values.only, known);
-  const external = new Set(list("external", values.external, externalParts));
-  return {
-    stack,
-    outputs,
-    quiet,
-    linkerd,
-    only,
-    external,
-    json: values.json,
-    junit: values.junit,
-    dryRun: values["dry-run"],
-    deadlineSeconds: values.deadline === undefined ? undefined : seconds(values.deadline),
-  };
-}
-
-/** Repeated or separated by commas. */
-function list<T extends string>(flag: string, given: readonly string[], allowed: readonly T[]): T[] {
-  return given
-    .flatMap((value) => value.split(","))
-    .map((value) => {
-      const match = allowed.find((one) => one === value);
-      if (match === undefined) throw new UsageError(`--${flag} ${value}: allowed are ${allowed.join(", ")}`);
-      return match;
-    });
-}
-
-function seconds(value: string): number {
-  const number = Number(value);
-  if (!(number > 0 && number <= 3600)) throw new UsageError(`--deadline ${value}: allowed are seconds from 1 to 3600`);
-  return number;
 }

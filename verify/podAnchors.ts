@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { found, kubectl, named, type Cluster, type Pod } from "./api";
+import { found, kubectl, named, type ClusterClient, type Pod } from "./api";
 import { certificates } from "./certificates";
 import { always, no, yes, type ClusterCheck, type Finding } from "./check";
 import { bundleOf, rootsObject } from "./trust";
@@ -65,7 +65,7 @@ export function whyNotRestarted(pod: Pod, owner: Owner | undefined): string {
 }
 
 /** The controller of a pod: of a Deployment's pod the Deployment itself. */
-async function ownerOf({ apps }: Cluster, { metadata }: Pod): Promise<Owner | undefined> {
+async function ownerOf({ apps }: ClusterClient, { metadata }: Pod): Promise<Owner | undefined> {
   const reference = metadata?.ownerReferences?.find(({ controller }) => controller);
   if (!reference) return undefined;
   const { kind, name } = reference;
@@ -86,7 +86,7 @@ async function ownerOf({ apps }: Cluster, { metadata }: Pod): Promise<Owner | un
 }
 
 /** Deletes the pods, so that their owners make others. A bare pod of the stack comes back with the next update. */
-function restart(cluster: Cluster, stale: readonly { pod: Pod; owner?: Owner }[], stack: string): string {
+function restart(cluster: ClusterClient, stale: readonly { pod: Pod; owner?: Owner }[], stack: string): string {
   const namespaces = new Set(stale.map(({ pod }) => pod.metadata?.namespace ?? ""));
   const deletions = [...namespaces].map((namespace) => {
     const names = stale.flatMap(({ pod }) => (pod.metadata?.namespace === namespace ? [pod.metadata.name] : []));

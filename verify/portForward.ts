@@ -1,7 +1,7 @@
 import { request, type IncomingMessage } from "node:http";
 import { Duplex, PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
-import { client, type Cluster, type Pod } from "./api";
+import { client, type ClusterClient, type Pod } from "./api";
 import { Interrupted, type Deadline } from "./watch";
 
 /** The API server's connection to the pod. The client's type is one of `ws`, which is not ours. */
@@ -22,7 +22,7 @@ interface Connection {
  * @example await fetchFromPod(west, { namespace: "linkerd-multicluster", name: pod }, 4191, "/metrics", deadline)
  */
 export async function fetchFromPod(
-  cluster: Cluster,
+  cluster: ClusterClient,
   pod: { namespace: string; name: string },
   port: number,
   path: string,
@@ -70,7 +70,7 @@ export async function fetchFromPod(
 
 /** A stream to the port, which `signal` ends. */
 async function open(
-  { kube }: Cluster,
+  { kube }: ClusterClient,
   { namespace, name }: { namespace: string; name: string },
   port: number,
   signal: AbortSignal,

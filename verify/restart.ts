@@ -1,4 +1,4 @@
-import { found, type Cluster, type Pod } from "./api";
+import { found, type ClusterClient, type Pod } from "./api";
 import { isReady } from "./sandbox";
 import { until, View, type Deadline } from "./watch";
 
@@ -8,7 +8,7 @@ export function controllerOf(pod: Pod): { kind: string; name: string; uid: strin
 }
 
 /** Deletes a pod and waits until its controller has as many ready pods as before, so that one is away at a time. */
-export async function replace(cluster: Cluster, pod: Pod, deadline: Deadline): Promise<void> {
+export async function replace(cluster: ClusterClient, pod: Pod, deadline: Deadline): Promise<void> {
   const { namespace = "", name = "", uid } = pod.metadata ?? {};
   const owner = controllerOf(pod)?.uid;
   const path = `/api/v1/namespaces/${namespace}/pods`;

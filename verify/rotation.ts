@@ -1,4 +1,4 @@
-import { controlPlane, kubectl, type Cluster, type Pod } from "./api";
+import { controlPlane, kubectl, type ClusterClient, type Pod } from "./api";
 import { controllerOf } from "./restart";
 import { runLabel } from "./sandbox";
 
@@ -12,7 +12,7 @@ function isMeshed({ metadata, spec, status }: Pod): boolean {
 }
 
 /** All meshed pods but the control plane's, and those of runs of verify and acceptance, which see to their own. */
-async function meshedPods({ core }: Cluster): Promise<Pod[]> {
+async function meshedPods({ core }: ClusterClient): Promise<Pod[]> {
   const [{ items: pods }, { items: runs }] = await Promise.all([
     core.listPodForAllNamespaces(),
     core.listNamespace({ labelSelector: runLabel }),
@@ -22,7 +22,7 @@ async function meshedPods({ core }: Cluster): Promise<Pod[]> {
 }
 
 /** Meshed pods that nobody makes anew: bare ones, and those of Jobs, which count a lost pod as failed. */
-async function irreplaceable(cluster: Cluster): Promise<Pod[]> {
+async function irreplaceable(cluster: ClusterClient): Promise<Pod[]> {
   return (await meshedPods(cluster)).filter((pod) => ["Job", undefined].includes(controllerOf(pod)?.kind));
 }
 
@@ -33,7 +33,7 @@ const called = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata
  *
  * @returns a sentence for each such pod, with what to type
  */
-export async function rotationProblems(clusters: readonly Cluster[]): Promise<string[]> {
+export async function rotationProblems(clusters: readonly ClusterClient[]): Promise<string[]> {
   const found = await Promise.all(
     clusters.map(async (cluster) =>
       (await irreplaceable(cluster)).map((pod) => {

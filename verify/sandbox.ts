@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import {
   found,
   statusOf,
-  type Cluster,
+  type ClusterClient,
   type KubernetesObject,
   type Endpoints,
   type Event,
@@ -39,10 +39,10 @@ const deploy = { app: "verify-deploy" };
 /** The namespaces of one run, a pair for each link that needs one, and their end. */
 export class Rooms {
   readonly run = randomBytes(4).toString("hex");
-  private readonly made: { cluster: Cluster; name: string }[] = [];
+  private readonly made: { cluster: ClusterClient; name: string }[] = [];
   private readonly rooms = new Map<string, Promise<Room>>();
 
-  constructor(private readonly clusters: readonly Cluster[]) {}
+  constructor(private readonly clusters: readonly ClusterClient[]) {}
 
   /** The room of a link, made when it is first asked for. */
   of({ source, target }: LinkName, deadline: Deadline): Promise<Room> {
@@ -99,7 +99,7 @@ export class Rooms {
   }
 }
 
-async function remove(cluster: Cluster, name: string): Promise<string | undefined> {
+async function remove(cluster: ClusterClient, name: string): Promise<string | undefined> {
   const view = await View.open(cluster, "/api/v1/namespaces", () => cluster.core.listNamespace());
   try {
     await found(cluster.core.deleteNamespace({ name }));
@@ -120,8 +120,8 @@ export class Room {
 
   private constructor(
     readonly namespace: string,
-    readonly source: Cluster,
-    readonly target: Cluster,
+    readonly source: ClusterClient,
+    readonly target: ClusterClient,
     /** Source: what the mirror makes. */
     readonly services: View<Service>,
     readonly endpoints: View<Endpoints>,
@@ -131,7 +131,7 @@ export class Room {
     readonly events: View<Event>,
   ) {}
 
-  static async open(namespace: string, source: Cluster, target: Cluster): Promise<Room> {
+  static async open(namespace: string, source: ClusterClient, target: ClusterClient): Promise<Room> {
     const path = `/api/v1/namespaces/${namespace}`;
     const here = { namespace };
     const [services, endpoints, sourcePods, pods, events] = await allOpen([
@@ -410,7 +410,7 @@ export function isReady(pod: Pod): boolean {
 }
 
 /** An image that this cluster already runs, so that a run needs no download; else the seed's. */
-async function imageLike(cluster: Cluster, pattern: RegExp, otherwise: string): Promise<string> {
+async function imageLike(cluster: ClusterClient, pattern: RegExp, otherwise: string): Promise<string> {
   const { items } = await cluster.core.listPodForAllNamespaces();
   const images = items.flatMap((pod) => pod.spec?.containers.map((container) => container.image ?? "") ?? []);
   return images.find((image) => pattern.test(image)) ?? otherwise;

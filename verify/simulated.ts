@@ -1,4 +1,4 @@
-import { controlPlane, extension, type Cluster } from "./api";
+import { controlPlane, extension, type ClusterClient } from "./api";
 import type { ClusterContext, LinkContext } from "./check";
 
 /** kwok marks the nodes it plays: https://kwok.sigs.k8s.io/docs/user/kwok-manage-nodes-and-pods/ */
@@ -8,7 +8,7 @@ const fakeNode = "kwok.x-k8s.io/node";
  * Whether the pods behind a selector are only played by kwok. Asked of the nodes, not of the stack's runtime: a kwok
  * cluster may have real nodes, and an `existing` one may be kwok. Without any pod nothing is simulated: it is missing.
  */
-async function simulated(cluster: Cluster, namespace: string, labelSelector: string): Promise<boolean> {
+async function simulated(cluster: ClusterClient, namespace: string, labelSelector: string): Promise<boolean> {
   const [{ items: pods }, { items: nodes }] = await Promise.all([
     cluster.core.listNamespacedPod({ namespace, labelSelector }),
     cluster.core.listNode(),

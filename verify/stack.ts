@@ -1,3 +1,4 @@
+import { UserError } from "../lib/run";
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
@@ -21,16 +22,13 @@ export interface Stack {
   kubeconfigs: Record<string, string>;
 }
 
-/** The command line cannot be followed, or the stack cannot be read: nothing was asked of any cluster. */
-export class UsageError extends Error {}
-
 /**
  * Reads the outputs of a stack that is up.
  *
  * @param name the Pulumi stack. Example: `rehearsal`
  * @param from a file with the output of `pulumi stack output --json --show-secrets`, `-` for standard input (secrets
  *   then never touch a disk); without it Pulumi is asked
- * @throws UsageError when there is no such stack, or it is not up
+ * @throws UserError when there is no such stack, or it is not up
  */
 export async function readStack(name: string, from?: string): Promise<Stack> {
   const json =
@@ -45,7 +43,7 @@ async function ask(name: string): Promise<string> {
   } catch (error) {
     // Never stdout, which may hold half of the secrets. The message names the command line and what went wrong with it.
     const said = (error as { stderr?: string }).stderr?.trim() || reason(error);
-    throw new UsageError(`--stack ${name}: its outputs cannot be read: ${said}\nNext: npm start -- ${name}`);
+    throw new UserError(`--stack ${name}: its outputs cannot be read: ${said}\nNext: npm start -- ${name}`);
   }
 }
 
@@ -55,7 +53,7 @@ export function parseStack(name: string, json: string): Stack {
   try {
     outputs = JSON.parse(json) as Partial<Stack>;
   } catch {
-    throw new UsageError(
+    throw new UserError(
       `--stack ${name}: its outputs are not JSON (expected: pulumi stack output --json --show-secrets)`,
     );
   }
@@ -64,16 +62,14 @@ export function parseStack(name: string, json: string): Stack {
   );
   const { runtime, clusters, links, kubeconfigs } = outputs;
   if (!runtime || !clusters || !links || !kubeconfigs) {
-    throw new UsageError(
+    throw new UserError(
       `--stack ${name}: output ${missing.join(", ")} missing, so the stack is not up\nNext: npm start -- ${name}`,
     );
   }
   for (const { source, target } of links) {
     for (const end of [source, target]) {
       if (!clusters[end] || !kubeconfigs[end]) {
-        throw new UsageError(
-          `--stack ${name}: link ${source}->${target} names cluster ${end}, which has no kubeconfig`,
-        );
+        throw new UserError(`--stack ${name}: link ${source}->${target} names cluster ${end}, which has no kubeconfig`);
       }
     }
   }

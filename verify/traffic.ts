@@ -1,5 +1,5 @@
 import { Writable } from "node:stream";
-import { client, extension, kubectl, named, reason, type Cluster } from "./api";
+import { client, extension, kubectl, named, reason, type ClusterClient } from "./api";
 import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { controllerLogs, wholeFault } from "./mirror";
 import { mirrorName } from "./mirrors";
@@ -32,7 +32,7 @@ export interface Reply {
 
 /** Runs a command in a pod and returns its exit code and everything it wrote. */
 async function execute(
-  cluster: Cluster,
+  cluster: ClusterClient,
   namespace: string,
   pod: string,
   command: string[],
@@ -128,7 +128,7 @@ async function gateway(room: Room, pod: string, { deadline, target }: LinkContex
 }
 
 /** Sum over the gateway's pods of what their proxies counted for this namespace: nobody else sends requests there. */
-async function routed(target: Cluster, namespace: string, deadline: Deadline): Promise<number> {
+async function routed(target: ClusterClient, namespace: string, deadline: Deadline): Promise<number> {
   const { items } = await target.core.listNamespacedPod({ namespace: extension, labelSelector: "app=linkerd-gateway" });
   const running = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
   const sums = await Promise.all(

@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import { controlPlane, found, named, type Cluster } from "./api";
+import { controlPlane, found, named, type ClusterClient } from "./api";
 import {
   certificates,
   decoded,
@@ -15,15 +15,15 @@ import { fieldFaults } from "./fields";
 
 const roots = { namespace: controlPlane, name: "linkerd-identity-trust-roots" };
 const issuer = { namespace: controlPlane, name: "linkerd-identity-issuer" };
-export const rootsObject = (cluster: Cluster): string => named(cluster, "configmap", { metadata: roots });
+export const rootsObject = (cluster: ClusterClient): string => named(cluster, "configmap", { metadata: roots });
 
 /** The trust anchors of a cluster, PEM, or undefined where the ConfigMap lacks them. */
-export async function bundleOf(cluster: Cluster): Promise<string | undefined> {
+export async function bundleOf(cluster: ClusterClient): Promise<string | undefined> {
   const map = await found(cluster.core.readNamespacedConfigMap(roots));
   return map?.data?.["ca-bundle.crt"];
 }
 
-async function anchorsOf(cluster: Cluster): Promise<X509Certificate[]> {
+async function anchorsOf(cluster: ClusterClient): Promise<X509Certificate[]> {
   return certificates((await bundleOf(cluster)) ?? "");
 }
 
@@ -77,7 +77,8 @@ const sameAnchors: LinkCheck = {
   applies: always,
   async run({ source, target, stack }): Promise<Finding> {
     const objects = [rootsObject(source), rootsObject(target)];
-    const prints = async (end: Cluster) => new Set((await anchorsOf(end)).map(({ fingerprint256 }) => fingerprint256));
+    const prints = async (end: ClusterClient) =>
+      new Set((await anchorsOf(end)).map(({ fingerprint256 }) => fingerprint256));
     const [here, there] = await Promise.all([prints(source), prints(target)]);
     const shared = [...here].filter((print) => there.has(print)).length;
     if (shared > 0 && shared === here.size && shared === there.size) return yes(`${shared} in both`, objects);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Informer, KubernetesListObject, ObjectCache } from "@kubernetes/client-node" with {
   "resolution-mode": "import",
 };
-import { client, reason, type Cluster, type KubernetesObject } from "./api";
+import { client, reason, type ClusterClient, type KubernetesObject } from "./api";
 
 /** The run was ended by a signal; whoever waits lets go and cleans up. */
 export class Interrupted extends Error {
@@ -44,7 +44,7 @@ export class View<T extends KubernetesObject> {
    * @throws what the first list was refused with: an empty view would look like an empty cluster
    */
   static async open<T extends KubernetesObject>(
-    cluster: Cluster,
+    cluster: ClusterClient,
     path: string,
     list: () => Promise<KubernetesListObject<T>>,
   ): Promise<View<T>> {

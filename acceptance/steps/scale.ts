@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { found, type Cluster } from "../../verify/api";
+import { found, type ClusterClient } from "../../verify/api";
 import { mirrorName } from "../../verify/mirrors";
 import { askEveryName, secondsSince } from "../ask";
 import type { Context } from "../context";
@@ -12,8 +12,8 @@ const mirrorSeconds = 120;
 
 /** The StatefulSet to scale, and where its mirrors are. */
 interface Scaled {
-  source: Cluster;
-  target: Cluster;
+  source: ClusterClient;
+  target: ClusterClient;
   namespace: string;
   set: string;
   replicas: number;

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { RefusedError } from "../../settings";
+import { RefusedError } from "../../config/settings";
 import type { ClustersArgs } from ".";
 import { K3dNetwork, k3dSpec } from "./k3d";
 import { kwokSpec } from "./kwok";
@@ -9,7 +9,7 @@ import { claim } from "./local";
  * The claims of the plan's local clusters and nothing else: the same resources, by the same URNs, as Mesh makes them.
  *
  * An update of its own that comes before a stack's first one, which then need not write the state at each step: killed, it
- * leaves these in the state, and whatever it began goes with them. cli/raise.ts.
+ * leaves these in the state, and whatever it began goes with them. stacks/bringUp.ts.
  *
  * @throws RefusedError when the stack has clusters: all that is in them would be deleted
  * @example await claimClusters("mesh", { plan, settings, owner });

@@ -1,6 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterPlan } from "../../plan";
+import type { ClusterPlan } from "../../config/plan";
 
 /**
  * What the mesh knows of a cluster, whoever made it. Only the runtimes (k3d.ts, kwok.ts, existing.ts) know how.
@@ -45,4 +45,12 @@ export function clusterProvider(
   // Mutable: a rotation changes certificates in place. The provider would delete and make them anew otherwise, and pods
   // would find none in between.
   return new k8s.Provider(name, { ...args, enableConfigMapMutable: true, enableSecretMutable: true }, opts);
+}
+
+/** What charts may choose by: Helm's `.Capabilities`. */
+export interface Capabilities {
+  /** Example: `v1.34.4` */
+  kubernetesVersion: string;
+  /** Groups with their versions, besides those that Helm knows. Example: `["v1", "policy/v1"]` */
+  apiVersions: string[];
 }

@@ -1,8 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterPlan, Plan } from "../../plan";
-import type { ExistingCluster as ExistingSettings, Settings } from "../../settings";
-import type { Cluster } from "./cluster";
-import type { Capabilities } from "../rendering";
+import type { ClusterPlan, Plan } from "../../config/plan";
+import type { ExistingCluster as ExistingSettings, Settings } from "../../config/settings";
+import type { Capabilities, Cluster } from "./cluster";
 import { ExistingCluster, existingCapabilities } from "./existing";
 import { K3dCluster, K3dNetwork } from "./k3d";
 import { KwokCluster } from "./kwok";

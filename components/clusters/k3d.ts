@@ -1,7 +1,7 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterPlan } from "../../plan";
+import type { ClusterPlan } from "../../config/plan";
 import { type Cluster, inCluster } from "./cluster";
 import type { K3dSpec } from "./lifecycle/spec";
 import { localCluster } from "./local";
@@ -11,9 +11,9 @@ import { program } from "./program";
 export type K3dOptions = Pick<K3dSpec, "nodeImage" | "images" | "registryMirror">;
 
 export function k3dSpec(plan: ClusterPlan, network: K3dNetwork, options: K3dOptions): K3dSpec {
-  const { outsideName, context, ports, domain } = plan;
+  const { physicalName, context, ports, domain } = plan;
   const { nodeImage, images, registryMirror } = options;
-  return { name: outsideName, context, ports, domain, network: network.name, nodeImage, images, registryMirror };
+  return { name: physicalName, context, ports, domain, network: network.name, nodeImage, images, registryMirror };
 }
 
 /** A k3d cluster on the stack's Docker network. https://k3d.io */
@@ -41,8 +41,8 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
     freshDns(name, plan.domain, inCluster(this, this));
     // Names, not addresses: Docker may hand out others after a restart, and k3d makes the names resolve in pods.
     // k3d has the first one put into the API server's certificate.
-    this.apiServerForPeers = pulumi.output(`https://k3d-${plan.outsideName}-serverlb:6443`);
-    this.gatewayForPeers = `k3d-${plan.outsideName}-server-0`;
+    this.apiServerForPeers = pulumi.output(`https://k3d-${plan.physicalName}-serverlb:6443`);
+    this.gatewayForPeers = `k3d-${plan.physicalName}-server-0`;
     this.registerOutputs();
   }
 }

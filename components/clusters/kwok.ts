@@ -1,13 +1,13 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterPlan } from "../../plan";
+import type { ClusterPlan } from "../../config/plan";
 import type { Cluster } from "./cluster";
 import { kwokLoadBalancer, type LocalSpec } from "./lifecycle/spec";
 import { localCluster } from "./local";
 
-export function kwokSpec({ outsideName, context, ports }: ClusterPlan): LocalSpec {
-  return { name: outsideName, context, ports };
+export function kwokSpec({ physicalName, context, ports }: ClusterPlan): LocalSpec {
+  return { name: physicalName, context, ports };
 }
 
 /**

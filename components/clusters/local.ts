@@ -11,7 +11,7 @@ export interface LocalClusterArgs {
   runtime: "k3d" | "kwok";
   /** All that the program needs. Any change makes another cluster. */
   spec: LocalSpec;
-  /** Who may clear it: see lifecycle/owner.ts. */
+  /** Whose it is: config/owner.ts. Only its owner may delete it. */
   owner: string;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Runtime `existing` on two kwok clusters that the test makes: the program installs, takes down, and installs again, and
- * leaves the clusters' own objects alone. Pods are simulated and the charts are stand-ins (registry-only/charts).
+ * leaves the clusters' own objects alone. Pods are simulated and the charts are stand-ins (offline/charts).
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";

@@ -1,6 +1,6 @@
 /**
  * The program on the real engine, the real kubernetes provider and real API servers (kwok): raised, changed, and taken
- * down again. The charts are stand-ins, so nothing is said here of Linkerd itself: see registry-only/charts.
+ * down again. The charts are stand-ins, so nothing is said here of Linkerd itself: see offline/charts.
  *
  * One stack for all, since raising it takes most of the time: the tests build on one another, in this order.
  */
@@ -299,7 +299,7 @@ test("no CustomResourceDefinition has descriptions, and Linkerd's own stand in t
 
 test("a changed chart of definitions is previewed by their names, and applied: what it lacks goes", async () => {
   const charts = path.join(stack.checkout, "charts");
-  fs.cpSync(path.join(__dirname, "../../registry-only/charts"), charts, { recursive: true });
+  fs.cpSync(path.join(__dirname, "../../offline/charts"), charts, { recursive: true });
   const file = path.join(charts, "linkerd-crds/files/crds.yaml");
   const text = fs.readFileSync(file, "utf8");
   fs.writeFileSync(

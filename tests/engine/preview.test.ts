@@ -1,7 +1,7 @@
 /**
  * What a preview lists is what the update then does: the same resources, the same operations, the same changed fields.
  *
- * Real engine, kubernetes provider and API servers on kwok. Charts, tls and command provider are the stand-ins of registry-only/
+ * Real engine, kubernetes provider and API servers on kwok. Charts, tls and command provider are the stand-ins of offline/
  * where the real ones cannot be had. Unproved with those: what the real charts have that the stand-ins lack.
  */
 import assert from "node:assert/strict";
@@ -81,7 +81,7 @@ test("a link removed, and added again", async () => {
 });
 
 test("another version of Linkerd", async () => {
-  const charts = path.join(stack.checkout, "registry-only/charts");
+  const charts = path.join(stack.checkout, "offline/charts");
   stack.configure({ "mesh:chartDirectory": charts });
   for (const entry of fs.readdirSync(charts, { recursive: true }).map(String)) {
     const file = path.join(charts, entry);

@@ -8,7 +8,7 @@ import * as path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Api } from "../lib/api";
-import { capture } from "../../cli/run";
+import { capture } from "../../lib/run";
 import { eventually } from "../lib/eventually";
 import { succeeded, TestStack } from "../lib/stack";
 import { TrustWatch } from "../lib/trustWatch";

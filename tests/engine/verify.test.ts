@@ -9,12 +9,13 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { RbacAuthorizationV1Api } from "@kubernetes/client-node" with { "resolution-mode": "import" };
 import { stringify } from "yaml";
-import { client, controlPlane, extension, reason, type Cluster, type KubernetesObject } from "../../verify/api";
+import { client, controlPlane, extension, reason, type ClusterClient, type KubernetesObject } from "../../verify/api";
 import { ask, type Asked, type Asking } from "../../verify/ask";
 import type { ExternalPart, Result } from "../../verify/check";
 import { gatewayIdentity } from "../../verify/gateway";
 import { heal } from "../../verify/heal";
-import { checks, verify } from "../../verify/main";
+import { checks } from "../../verify/checks";
+import { verifyOptions } from "../../verify/options";
 import { clusterLabel, exportLabel, mirroredLabel } from "../../verify/mirrors";
 import { fetchFromPod } from "../../verify/portForward";
 import { Rooms, runLabel } from "../../verify/sandbox";
@@ -228,7 +229,7 @@ function setFault(fault: Fault | undefined): Promise<void> {
 
 const path = { namespace: "default", name: "leftover" };
 
-function makeService(cluster: Cluster, labels: Record<string, string>): Promise<unknown> {
+function makeService(cluster: ClusterClient, labels: Record<string, string>): Promise<unknown> {
   const body = { metadata: { name: path.name, labels }, spec: { ports: [{ port: 80 }] } };
   return cluster.core.createNamespacedService({ namespace: "default", body });
 }
@@ -375,7 +376,7 @@ async function trust(): Promise<void> {
 }
 
 /** Watches until a service is, or is no more, in namespace default. */
-async function seen(cluster: Cluster, name: string, there: boolean): Promise<void> {
+async function seen(cluster: ClusterClient, name: string, there: boolean): Promise<void> {
   const list = (): ReturnType<typeof cluster.core.listNamespacedService> =>
     cluster.core.listNamespacedService({ namespace: "default" });
   const view = await View.open(cluster, "/api/v1/namespaces/default/services", list);
@@ -407,7 +408,7 @@ test("each damage to a stack is caught by the check made for it, and only while 
 });
 
 /** Brings a Deployment to this many replicas, and waits until they are ready. */
-async function scale({ apps }: Cluster, namespace: string, name: string, replicas: number): Promise<void> {
+async function scale({ apps }: ClusterClient, namespace: string, name: string, replicas: number): Promise<void> {
   const body = [{ op: "replace", path: "/spec/replicas", value: replicas }];
   await apps.patchNamespacedDeployment({ namespace, name, body });
   await eventually(async () => {
@@ -729,7 +730,7 @@ test("a port of a pod is read through a port-forward, and what goes wrong is tol
 
 test("heal restarts the controller of the damaged link, and nothing else", async () => {
   const { east, west } = mesh;
-  const list = (cluster: Cluster) => () => cluster.core.listNamespacedPod({ namespace: extension });
+  const list = (cluster: ClusterClient) => () => cluster.core.listNamespacedPod({ namespace: extension });
   const pods = `/api/v1/namespaces/${extension}/pods`;
   const [here, there] = await Promise.all([View.open(east, pods, list(east)), View.open(west, pods, list(west))]);
   const uids = (view: View<KubernetesObject>, of: (name: string) => boolean): string =>
@@ -789,8 +790,8 @@ test("the command: files, exit codes, refusals", async () => {
 
     await mesh.east.core.deleteNamespacedEndpoints(gone);
     assert.equal(await command(["--external", "mirror", "--only", "health.gateway-probe"]).exit, 1);
-    assert.equal(await verify(["--only", "weather"]), 2);
-    assert.equal(await verify(["--deadline", "0"]), 2);
+    assert.throws(() => verifyOptions(["--only", "weather"]), /'weather' is invalid. Allowed: health, /);
+    assert.throws(() => verifyOptions(["--deadline", "0"]), /'0' is invalid. Allowed: whole numbers from 1 to 3600/);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -841,7 +842,10 @@ interface Command {
 
 /** `npm run verify` as its own process, the stack's outputs on standard input. */
 function command(args: string[]): Command {
-  const script = 'require("./verify/main").verify(process.argv.slice(1)).then((code) => { process.exitCode = code; })';
+  const script = `
+    const options = require("./verify/options").verifyOptions(process.argv.slice(1));
+    require("./verify/main").verify(options).then((code) => { process.exitCode = code; });
+  `;
   const root = join(__dirname, "../..");
   const child = spawn(process.execPath, ["--import", "tsx", "-e", script, "--", "--outputs", "-", ...args], {
     cwd: root,

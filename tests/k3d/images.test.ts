@@ -1,13 +1,13 @@
 /**
  * The ground of the k3d tests: a Docker engine, the stand-in images, and one cluster by the real k3d CLI on them.
- * What the images stand in for, and leave unproved, is told in registry-only/k3d-images.
+ * What the images stand in for, and leave unproved, is told in offline/k3d-images.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { parse } from "yaml";
-import { buildImages, type Images } from "../../registry-only/k3d-images/build";
+import { buildImages, type Images } from "../../offline/k3d-images/build";
 import { importImages, imagesProblem } from "../../components/clusters/lifecycle/k3d";
 import { type Engine, startEngine } from "./engine";
 import { eventually } from "../lib/eventually";

@@ -1,6 +1,6 @@
 /**
  * The whole graph on real k3d clusters and a real Docker engine, as stack `dev` in a home of its own, told in order from
- * nothing to nothing. Node images and charts are stand-ins: registry-only/ tells what they leave unproved.
+ * nothing to nothing. Node images and charts are stand-ins: offline/ tells what they leave unproved.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { parse } from "yaml";
-import { buildImages, type Images } from "../../registry-only/k3d-images/build";
+import { buildImages, type Images } from "../../offline/k3d-images/build";
 import { createHome, type Home, succeeded, TestStack } from "../lib/stack";
 import { type Engine, startEngine } from "./engine";
 import { eventually } from "../lib/eventually";

@@ -2,7 +2,7 @@
  * A process of its own for kubeconfig.test.ts: adds and removes contexts in the user's kubeconfig as it is told, and
  * answers when it is done.
  */
-import { addContext, removeContext } from "../../components/clusters/lifecycle/kubeconfig";
+import { addContext, removeContext } from "../../lib/userKubeconfig";
 import { oneCluster } from "./kubeconfigs";
 
 /** One change to make. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
-import { connect, controlPlane, extension, found, type Cluster } from "../../verify/api";
+import { connect, controlPlane, extension, found, type ClusterClient } from "../../verify/api";
 import { exportLabel } from "../../verify/mirrors";
 import type { Stack } from "../../verify/stack";
 import { createKwok, type KwokCluster, type PodPort } from "./kwok";
@@ -17,8 +17,8 @@ export const gateway = { ip: "192.0.2.1", port: 4143 };
 /** Two kwok clusters with what `verify` looks at in them. A stand-in for the program's own stack: none of its code is run. */
 export interface TestMesh {
   stack: Stack;
-  east: Cluster;
-  west: Cluster;
+  east: ClusterClient;
+  west: ClusterClient;
   anchor: Authority;
   delete(): Promise<void>;
 }
@@ -69,7 +69,7 @@ export async function createMesh(name: string, podPorts: readonly PodPort[] = []
     const [east, west] = await Promise.all([connected("east", eastKwok), connected("west", westKwok)]);
     await Promise.all([install(east, "west", anchor), install(west, "east", anchor)]);
     await Promise.all([link(east, west), link(west, east)]);
-    const facts = ({ context, domain, apiServer }: Cluster): Stack["clusters"][string] => ({
+    const facts = ({ context, domain, apiServer }: ClusterClient): Stack["clusters"][string] => ({
       context,
       domain,
       apiServer,
@@ -92,7 +92,7 @@ export async function createMesh(name: string, podPorts: readonly PodPort[] = []
   }
 }
 
-function connected(name: string, { kubeconfig, server }: KwokCluster): Promise<Cluster> {
+function connected(name: string, { kubeconfig, server }: KwokCluster): Promise<ClusterClient> {
   const facts = { context: `kwok-${name}`, domain: `${name}.cluster.local`, gateway: gateway.ip, apiServer: server };
   return connect(name, facts, kubeconfig);
 }
@@ -100,7 +100,7 @@ function connected(name: string, { kubeconfig, server }: KwokCluster): Promise<C
 const encode = (text: string): string => Buffer.from(text).toString("base64");
 
 /** As far as the API shows it, what the three charts leave in a cluster. */
-async function install(cluster: Cluster, target: string, anchor: Authority): Promise<void> {
+async function install(cluster: ClusterClient, target: string, anchor: Authority): Promise<void> {
   const { core, domain } = cluster;
   for (const name of [controlPlane, extension]) await core.createNamespace({ body: { metadata: { name } } });
   await setTrust(cluster, anchor, await authority(`identity.linkerd.${domain}`, anchor));
@@ -167,12 +167,12 @@ export const gatewayAnnotations = {
   "config.linkerd.io/proxy-require-identity-inbound-ports": String(gateway.port),
 };
 
-async function account({ core }: Cluster, name: string): Promise<void> {
+async function account({ core }: ClusterClient, name: string): Promise<void> {
   await core.createNamespacedServiceAccount({ namespace: extension, body: { metadata: { name } } });
 }
 
 /** The rights of a link's controller in its own cluster. */
-async function grant({ kube }: Cluster, target: string): Promise<void> {
+async function grant({ kube }: ClusterClient, target: string): Promise<void> {
   const { RbacAuthorizationV1Api } = await import("@kubernetes/client-node");
   const rbac = kube.makeApiClient(RbacAuthorizationV1Api);
   const [name, namespace] = [`controller-${target}`, extension];
@@ -217,7 +217,7 @@ export const webhookServices = ["linkerd-proxy-injector", "linkerd-sp-validator"
 
 /** A webhook's certificate and key, and whom the API server trusts for it. The default is a good one. */
 export async function setWebhook(
-  { core, admission }: Cluster,
+  { core, admission }: ClusterClient,
   service: (typeof webhookServices)[number],
   given: { certificate?: Authority; trusted?: Authority; key?: string } = {},
 ): Promise<void> {
@@ -248,7 +248,7 @@ export async function setWebhook(
 }
 
 /** The anchors that the cluster trusts, and its issuer. */
-export async function setTrust({ core }: Cluster, anchor: Authority, issuer: Authority): Promise<void> {
+export async function setTrust({ core }: ClusterClient, anchor: Authority, issuer: Authority): Promise<void> {
   const roots = { name: "linkerd-identity-trust-roots", namespace: controlPlane };
   await found(core.deleteNamespacedConfigMap(roots));
   await core.createNamespacedConfigMap({
@@ -264,7 +264,7 @@ export async function setTrust({ core }: Cluster, anchor: Authority, issuer: Aut
 }
 
 async function deployment(
-  cluster: Cluster,
+  cluster: ClusterClient,
   namespace: string,
   name: string,
   labels: Record<string, string>,
@@ -290,7 +290,7 @@ async function deployment(
 }
 
 /** A stack's own exported services: a StatefulSet's and a Deployment's. */
-export async function shop(cluster: Cluster, namespace: string): Promise<void> {
+export async function shop(cluster: ClusterClient, namespace: string): Promise<void> {
   const spec = { containers: [{ name: "nginx", image: "nginx:1.29", ports: [{ containerPort: 80 }] }] };
   for (const [name, kind] of [
     ["nginx-svc", "StatefulSet"],
@@ -328,7 +328,7 @@ const rules = [
 ];
 
 /** The link's objects in the source, and its account in the target. */
-async function link(source: Cluster, target: Cluster): Promise<void> {
+async function link(source: ClusterClient, target: ClusterClient): Promise<void> {
   const { ApiextensionsV1Api, RbacAuthorizationV1Api } = await import("@kubernetes/client-node");
   await source.kube.makeApiClient(ApiextensionsV1Api).createCustomResourceDefinition({ body: linkDefinition });
   const account = { name: `linkerd-service-mirror-${source.name}`, namespace: extension };
@@ -370,8 +370,8 @@ async function link(source: Cluster, target: Cluster): Promise<void> {
 
 /** What the source presents to the target: in both places where Linkerd reads it. `wrong` replaces what is right. */
 export async function setCredentials(
-  source: Cluster,
-  target: Cluster,
+  source: ClusterClient,
+  target: ClusterClient,
   token: string | undefined,
   wrong: { server?: string; ca?: string; type?: string; name?: string; domain?: string } = {},
 ): Promise<void> {
@@ -407,7 +407,9 @@ export async function setCredentials(
   }
 }
 
-export function linkObject(target: Cluster): { metadata: { name: string }; spec: object } & Record<string, unknown> {
+export function linkObject(
+  target: ClusterClient,
+): { metadata: { name: string }; spec: object } & Record<string, unknown> {
   return {
     apiVersion: "multicluster.linkerd.io/v1alpha3",
     kind: "Link",

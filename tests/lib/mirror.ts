@@ -2,7 +2,7 @@ import {
   extension,
   found,
   statusOf,
-  type Cluster,
+  type ClusterClient,
   type Endpoints,
   type KubernetesObject,
   type Service,
@@ -51,8 +51,8 @@ export type Fault =
   | "nothing mirrored";
 
 interface Options {
-  source: Cluster;
-  target: Cluster;
+  source: ClusterClient;
+  target: ClusterClient;
   gateway: { ip: string; port: number };
   /** The fault in a namespace; undefined is the good mirror. */
   fault?: (namespace: string) => Fault | undefined;
@@ -395,7 +395,7 @@ function same(a: Endpoints | undefined, b: Endpoints): boolean {
   return facts(a) === facts(b);
 }
 
-async function put(cluster: Cluster, body: Endpoints): Promise<void> {
+async function put(cluster: ClusterClient, body: Endpoints): Promise<void> {
   const path = pathOf(body);
   if (await found(cluster.core.readNamespacedEndpoints(path))) {
     await cluster.core.replaceNamespacedEndpoints({ ...path, body });

@@ -6,10 +6,10 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { promisify } from "node:util";
 import { parse, stringify } from "yaml";
-import { engineSettings } from "../../cli/backend";
-import { providerEnvironment } from "../../cli/prepare";
-import { fromNothing } from "../../cli/raise";
-import { answers } from "../../components/clusters/lifecycle/check";
+import { engineSettings } from "../../stacks/backend";
+import { providerEnvironment } from "../../stacks/environment";
+import { fromNothing } from "../../stacks/bringUp";
+import { isPortTaken } from "../../lib/ports";
 import { type Process, processes } from "./processes";
 import { filesWithSecrets } from "./secrets";
 
@@ -113,7 +113,7 @@ export class TestStack {
       ...providerEnvironment("kwok"),
       // For --event-log, a flag for Pulumi's own developers.
       PULUMI_DEBUG_COMMANDS: "true",
-      MESH_CHART_DIRECTORY: path.join(root, "registry-only/charts"),
+      MESH_CHART_DIRECTORY: path.join(root, "offline/charts"),
     };
   }
 
@@ -226,7 +226,7 @@ export class TestStack {
   async leftovers(ports: number[]): Promise<string[]> {
     const { directory } = this.home;
     const open: number[] = [];
-    for (const port of ports) if (await answers(port)) open.push(port);
+    for (const port of ports) if (await isPortTaken(port)) open.push(port);
     const files = [".kwok/clusters", ".local/share/linkerd-multicluster-mesh"].flatMap((folder) =>
       entries(path.join(directory, folder)).map((entry) => path.join(folder, entry)),
     );

@@ -5,7 +5,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { parseArguments, usage } from "../../acceptance/arguments";
+import { parseArguments } from "../../acceptance/arguments";
 import { entriesOf, markedProcesses } from "../../acceptance/leftovers";
 import { failedChecks } from "../../acceptance/linkerd";
 import { loadFault } from "../../acceptance/load";
@@ -91,33 +91,35 @@ test("the steps need only steps before them, and the last ones clean up", () => 
   }
   assert.equal(new Set(ids).size, ids.length);
   assert.deepEqual(steps.filter(({ cleanup }) => cleanup).map(({ id }) => id), ids.slice(-2)); // prettier-ignore
-  for (const { id, title } of steps) assert.ok(usage(steps).includes(`${id} `) && usage(steps).includes(title));
 });
 
 test("arguments choose the stack and the steps", () => {
-  const all = parseArguments([], ids);
+  const all = parseArguments([], steps);
   assert.equal(all.stack, "acceptance");
   assert.deepEqual(all.chosen, ids);
-  assert.deepEqual(parseArguments(["alice", "--keep"], ids).leftOut, ["destroy", "nothing-left"]);
-  assert.equal(parseArguments(["alice", "--keep"], ids).stack, "alice");
-  assert.deepEqual(parseArguments(["--only", "verify,requests"], ids).chosen, ["requests", "verify"]);
+  assert.deepEqual(parseArguments(["alice", "--keep"], steps).leftOut, ["destroy", "nothing-left"]);
+  assert.equal(parseArguments(["alice", "--keep"], steps).stack, "alice");
+  assert.deepEqual(parseArguments(["--only", "verify,requests"], steps).chosen, ["requests", "verify"]);
   const up = ["up-from-nothing", "destroy", "nothing-left"];
-  assert.deepEqual(parseArguments(["--only", "up-from-nothing"], ids).chosen, up, "what comes up goes again");
-  assert.deepEqual(parseArguments(["--only", "up-from-nothing", "--keep"], ids).chosen, ["up-from-nothing"]);
-  assert.ok(!parseArguments(["--skip", "scale", "--skip", "verify"], ids).chosen.includes("scale"));
-  assert.equal(parseArguments(["--json", "a.json"], ids).json, path.resolve("a.json"));
+  assert.deepEqual(parseArguments(["--only", "up-from-nothing"], steps).chosen, up, "what comes up goes again");
+  assert.deepEqual(parseArguments(["--only", "up-from-nothing", "--keep"], steps).chosen, ["up-from-nothing"]);
+  assert.ok(!parseArguments(["--skip", "scale", "--skip", "verify"], steps).chosen.includes("scale"));
+  assert.equal(parseArguments(["--json", "a.json"], steps).json, path.resolve("a.json"));
 });
 
 test("arguments name what is wrong and what is allowed", () => {
-  assert.throws(() => parseArguments(["--only", "fly"], ids), /--only is fly; allowed: preview-from-nothing, .*--help/);
-  assert.throws(() => parseArguments(["--fast"], ids), /--fast.*allowed: --only/s);
-  assert.throws(() => parseArguments(["--runtime", "kwok"], ids), /acceptance got --runtime; it runs on k3d only/);
-  assert.throws(() => parseArguments(["--skip", "destroy"], ids), /--skip is destroy; use --keep/);
-  assert.throws(() => parseArguments(["--only", "scale", "--skip", "scale"], ids), /no step is left to run/);
+  assert.throws(
+    () => parseArguments(["--only", "fly"], steps),
+    /--only .* 'fly' is invalid\. Allowed: preview-from-nothing, .*--help/,
+  );
+  assert.throws(() => parseArguments(["--fast"], steps), /unknown option '--fast'/);
+  assert.throws(() => parseArguments(["--runtime", "kwok"], steps), /unknown option '--runtime'/);
+  assert.throws(() => parseArguments(["--skip", "destroy"], steps), /--skip is destroy; use --keep/);
+  assert.throws(() => parseArguments(["--only", "scale", "--skip", "scale"], steps), /no step is left to run/);
 });
 
 test("a stack that is up is not destroyed unless its destruction is asked for by name", () => {
-  const told = (...args: string[]) => parseArguments(args, ids);
+  const told = (...args: string[]) => parseArguments(args, steps);
   refuse(told(), false);
   assert.throws(() => refuse(told(), true), /stack acceptance is up, and this run would destroy it; nothing was done/);
   assert.throws(() => refuse(told("--skip", "preview-from-nothing,up-from-nothing"), true), /would destroy it/);

@@ -11,8 +11,8 @@ import { after, afterEach, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
-import { type ChartPaths, findCharts } from "../../charts";
-import { type ChartName, chartNames } from "../../settings";
+import { type ChartPaths, findCharts } from "../../config/charts";
+import { type ChartName, chartNames } from "../../config/settings";
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), "charts-fetch-test-"));
 after(() => fs.rmSync(root, { recursive: true }));
@@ -120,7 +120,7 @@ test("an archive at an absolute address is fetched from there", async () => {
 });
 
 test("several first runs at once, each a process, end with whole archives and nothing else", async () => {
-  const script = `require("./charts").findCharts(${JSON.stringify({ repository, version })}, ${JSON.stringify(cache)})`;
+  const script = `require("./config/charts").findCharts(${JSON.stringify({ repository, version })}, ${JSON.stringify(cache)})`;
   const run = () =>
     execute(process.execPath, ["--import", "tsx", "-e", script], { cwd: path.join(__dirname, "../..") });
   await Promise.all([run(), run()]);

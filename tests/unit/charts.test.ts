@@ -4,11 +4,11 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
-import { findCharts } from "../../charts";
-import { chartNames, type ChartName } from "../../settings";
+import { findCharts } from "../../config/charts";
+import { chartNames, type ChartName } from "../../config/settings";
 
 const root = path.join(__dirname, "../..");
-const directory = path.join(root, "registry-only/charts");
+const directory = path.join(root, "offline/charts");
 const read = (...file: string[]) => fs.readFileSync(path.join(directory, ...file), "utf8");
 const yaml = <T>(...file: string[]) => parse(read(...file)) as T;
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as http from "node:http";
@@ -7,19 +7,22 @@ import type { AddressInfo } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { after, describe, test } from "node:test";
-import { parseStackArguments, parseStackOnly } from "../../cli/arguments";
-import { download } from "../../cli/download";
+import * as manifest from "../../package.json";
+import { pulumiFlags, takesPulumiFlags } from "../../cli/pulumiFlags";
+import { newCommand, parse, takesStack } from "../../lib/commandLine";
+import { download } from "../../tools/download";
 import { shellExports } from "../../cli/env";
-import { withoutValues } from "../../cli/eventLog";
-import { exclusively } from "../../cli/exclusively";
-import { findTools, isOlder, onPath, type Probes } from "../../cli/findTools";
-import { isDownloaded, linkPlugin, unlinkPlugin } from "../../cli/plugins";
-import { defaultBackend, hasLogin, pulumiHome } from "../../cli/pulumiHome";
-import { run, UserError } from "../../cli/run";
-import { chooseRuntime } from "../../cli/stackFile";
+import { withoutValues } from "../../stacks/eventLog";
+import { exclusively } from "../../lib/locks";
+import { findTools, isOlder, onPath, type Probes } from "../../tools/findTools";
+import { isDownloaded, linkPlugin, unlinkPlugin } from "../../tools/plugins";
+import { defaultBackend, hasLogin, pulumiHome } from "../../tools/pulumiHome";
+import { root } from "../../lib/paths";
+import { run, UserError } from "../../lib/run";
+import { chooseRuntime } from "../../stacks/stackFile";
 import { describe as describeStack } from "../../cli/start";
-import { type Tool, toolsFor } from "../../cli/tools";
-import { builtDirectory } from "../../registry-only/tools/build";
+import { type Tool, toolsFor } from "../../tools/tools";
+import { builtDirectory } from "../../offline/tools/build";
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "mesh-cli-"));
 after(() => fs.rmSync(temporary, { recursive: true }));
@@ -57,7 +60,7 @@ void describe("where a tool comes from", () => {
   };
   const fetchedBy = { program: "engine", url: () => "https://plugins.example/file", isKept: () => false };
   const plugin: Tool = { ...fetched, name: "plugin", download: undefined, fetchedBy };
-  const standIn: Tool = { ...plugin, modules: [], standIn: "registry-only/plugins" };
+  const standIn: Tool = { ...plugin, modules: [], standIn: "offline/plugins" };
   const nothing: Probes = {
     onPath: () => Promise.resolve(undefined),
     kept: () => undefined,
@@ -169,35 +172,67 @@ void test("every tool that can be built has a recipe, and of the version that wo
   }
 });
 
-void describe("arguments", () => {
-  for (const [args, expected] of [
-    [[], { stack: "rehearsal", passedOn: [] }],
-    [["dev"], { stack: "dev", passedOn: [] }],
-    [["alice", "--runtime", "kwok"], { stack: "alice", runtime: "kwok", passedOn: [] }],
-    [["alice", "--runtime=k3d", "--refresh"], { stack: "alice", runtime: "k3d", passedOn: ["--refresh"] }],
-    [["--parallel", "4"], { stack: "rehearsal", passedOn: ["--parallel", "4"] }],
+void describe("command lines", () => {
+  for (const [words, flags] of [
+    [[], []],
+    [["--refresh"], ["--refresh"]],
     [
-      ["bob", "--parallel", "4", "--runtime", "kwok", "-r"],
-      { stack: "bob", runtime: "kwok", passedOn: ["--parallel", "4", "-r"] },
+      ["-r", "--target", "a", "--target", "b"],
+      ["--refresh", "--target", "a", "--target", "b"],
     ],
+    [["--parallel=4"], ["--parallel", "4"]],
   ] as const) {
-    void test(args.join(" ") || "none", () => assert.deepEqual(parseStackArguments([...args]), expected));
+    void test(`flags for pulumi: ${words.join(" ") || "none"}`, () => {
+      const command = takesPulumiFlags(newCommand("start", "", {}), "up");
+      parse(command, [...words]);
+      assert.deepEqual(pulumiFlags(command), flags);
+    });
   }
   void test("a stack pulumi would refuse is refused", () => {
-    for (const stack of ["a b", "../x", "ä"])
-      assert.throws(() => parseStackArguments([stack]), /stack is .*; allowed: letters/);
+    for (const stack of ["a b", "../x", "ä"]) {
+      const message = /invalid for argument 'stack'\. Allowed: letters, digits, .*Next: npm stop -- --help/;
+      assert.throws(() => parse(takesStack(newCommand("stop", "", {})), [stack]), message);
+    }
   });
-  void test("a runtime without a value is refused", () => {
-    for (const flags of [["--runtime"], ["--runtime="]])
-      assert.throws(() => parseStackArguments(flags), /--runtime has no value/);
+
+  /** What each command prints and returns, all in one process, without a PATH: none may prepare a tool or ask a program. */
+  const told = (word: string) => {
+    const script = `
+      const { main } = require("./cli/main");
+      void (async () => {
+        const all = {};
+        for (const name of ${JSON.stringify(Object.keys(manifest.scripts))}) {
+          let text = "";
+          process.stdout.write = process.stderr.write = (more) => ((text += more), true);
+          all[name] = { code: await main([name, ${JSON.stringify(word)}]), text };
+        }
+        require("node:fs").writeSync(1, JSON.stringify(all));
+      })();
+    `;
+    const words = ["--import", "tsx", "-e", script];
+    const { stdout } = spawnSync(process.execPath, words, { cwd: root, encoding: "utf8", env: { PATH: "" } });
+    return Object.entries(JSON.parse(stdout) as Record<string, { code: number; text: string }>);
+  };
+  void test("--help tells usage, options and examples", () => {
+    for (const [name, { code, text }] of told("--help")) {
+      assert.equal(code, 0, name);
+      assert.match(text, new RegExp(`^Usage: npm (run )?${name} -- `, "m"));
+      assert.match(text, /^Options:$/m);
+      assert.match(text, new RegExp(`^Examples:\\n  (eval "\\$\\()?npm (run )?(-s )?${name}`, "m"));
+    }
   });
-  void test("commands that take a stack refuse anything else", () => {
-    assert.equal(parseStackOnly(["dev"], "env"), "dev");
-    for (const args of [
-      ["dev", "--x"],
-      ["--runtime", "kwok"],
-    ])
-      assert.throws(() => parseStackOnly(args, "env"), /env got --/);
+  void test("unknown input is refused before anything is done", () => {
+    for (const [name, { code, text }] of told("--nonsense")) {
+      assert.equal(code, 2, name);
+      assert.match(text, new RegExp(`^unknown option '--nonsense'.* Next: npm (run )?${name} -- --help\\n$`, "s"));
+    }
+  });
+  void test("a stack that its runtime could not name clusters after is refused before anything is made", () => {
+    const words = ["cli/run.mjs", "start", "jane.doe"];
+    const { status, stderr } = spawnSync(process.execPath, words, { cwd: root, encoding: "utf8", env: { PATH: "" } });
+    assert.equal(status, 2);
+    assert.match(stderr, /^stack is "jane\.doe"; allowed: a-z, 0-9 and -, .* Next: npm start -- <name>/);
+    assert.ok(!fs.existsSync(path.join(root, "Pulumi.jane.doe.yaml")));
   });
 });
 
@@ -348,7 +383,7 @@ void describe("downloads", () => {
 void test("what is done exclusively is done one after the other", async () => {
   const order: string[] = [];
   const step = (name: string) =>
-    exclusively(path.join(temporary, "locked"), "busy", async () => {
+    exclusively(path.join(temporary, "locked"), async () => {
       order.push(`${name} begins`);
       await new Promise((resolve) => setTimeout(resolve, 50));
       order.push(`${name} ends`);

@@ -14,12 +14,12 @@ import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { claimClusters } from "../../components/clusters/claims";
 import { Mesh, renderCharts } from "../../components/mesh";
-import type { KubernetesObject } from "../../manifests";
+import type { Manifest } from "../../config/manifests";
 import { placeholder } from "../../components/placeholders";
-import { type PackedDefinitions, slim, unpack } from "../../components/slimCrds";
-import type { ChartPaths } from "../../charts";
-import { makePlan, type Plan } from "../../plan";
-import { chartNames, type ChartName, checkSettings, type Runtime, type Settings } from "../../settings";
+import { type PackedDefinitions, slim, unpack } from "../../components/stripCrds";
+import type { ChartPaths } from "../../config/charts";
+import { makePlan, type Plan } from "../../config/plan";
+import { chartNames, type ChartName, checkSettings, type Runtime, type Settings } from "../../config/settings";
 
 type Properties = Record<string, unknown>;
 
@@ -54,7 +54,7 @@ const helm = () => `#!/bin/sh
 echo "{\\"args\\": \\"$*\\", \\"values\\": $(cat)}" >> ${renderings}
 case "$2" in *-crds) cat ${scratch}/definitions;; *) cat ${scratch}/objects;; esac
 `;
-const chartPath = (chart: ChartName) => path.join(root, "registry-only/charts", chart);
+const chartPath = (chart: ChartName) => path.join(root, "offline/charts", chart);
 const paths = Object.fromEntries(chartNames.map((chart) => [chart, chartPath(chart)])) as ChartPaths;
 const owner = "stack dev of here";
 const raise = (preview: boolean, runtime: Runtime): Promise<Raised> =>
@@ -139,7 +139,7 @@ const chartObjects = [
     metadata: { name: "linkerd-config", namespace: "linkerd" },
     data: { values: `identityTrustAnchorsPEM: ${placeholder("trustBundle")}\n`, known: "as it is" },
   },
-] satisfies KubernetesObject[];
+] satisfies Manifest[];
 
 /** What the state has of the stack, by URN. */
 let standing: Record<string, object> = {};
@@ -182,7 +182,7 @@ let preview: Raised;
 let kwok: Raised;
 let yours: Raised;
 before(async () => {
-  const asYaml = (objects: KubernetesObject[]) => objects.map((object) => JSON.stringify(object)).join("\n---\n");
+  const asYaml = (objects: Manifest[]) => objects.map((object) => JSON.stringify(object)).join("\n---\n");
   fs.writeFileSync(path.join(scratch, "definitions"), asYaml(chartObjects.slice(0, 1)));
   fs.writeFileSync(path.join(scratch, "objects"), asYaml(chartObjects));
   fs.writeFileSync(path.join(scratch, "helm"), helm(), { mode: 0o755 });

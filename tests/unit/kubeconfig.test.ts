@@ -7,7 +7,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { parse } from "yaml";
-import { addContext, removeContext, standalone, userKubeconfig } from "../../components/clusters/lifecycle/kubeconfig";
+import { addContext, removeContext, standalone, userKubeconfig } from "../../lib/userKubeconfig";
 import { oneCluster } from "../lib/kubeconfigs";
 import type { Merge } from "../lib/mergeContexts";
 

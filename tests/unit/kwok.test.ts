@@ -7,9 +7,9 @@ import * as path from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
 import { program } from "../../components/clusters/program";
-import { makePlan } from "../../plan";
-import { preflight } from "../../preflight";
-import { checkSettings } from "../../settings";
+import { makePlan } from "../../config/plan";
+import { preflight } from "../../components/clusters/preflight";
+import { checkSettings } from "../../config/settings";
 
 const execute = promisify(execFile);
 const root = path.join(__dirname, "../..");

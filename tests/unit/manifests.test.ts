@@ -6,8 +6,8 @@ import * as path from "node:path";
 import { after, beforeEach, test } from "node:test";
 import fc from "fast-check";
 import { stringify } from "yaml";
-import { readManifests } from "../../manifests";
-import { checkSettings, RefusedError } from "../../settings";
+import { readManifests } from "../../config/manifests";
+import { checkSettings, RefusedError } from "../../config/settings";
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), "manifests-test-"));
 const directory = path.join(root, "manifests");

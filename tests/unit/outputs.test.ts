@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import type { Mesh } from "../../components/mesh";
-import { warnBeforeExpiry } from "../../outputs";
+import { warnBeforeExpiry } from "../../components/outputs";
 
 /** What is warned of on a day, where the anchor ends in 2036 and an issuer in 2027. */
 async function warnings(day: string): Promise<unknown[]> {

@@ -5,9 +5,9 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
-import type { ClusterManifests, KubernetesObject } from "../../manifests";
-import { makePlan, type Plan } from "../../plan";
-import { checkSettings, type RawSettings, RefusedError, type Settings } from "../../settings";
+import type { ClusterManifests, Manifest } from "../../config/manifests";
+import { makePlan, type Plan } from "../../config/plan";
+import { checkSettings, type RawSettings, RefusedError, type Settings } from "../../config/settings";
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), "plan-test-"));
 after(() => fs.rmSync(root, { recursive: true }));
@@ -39,19 +39,14 @@ function refusals(stack: string, raw: RawSettings, manifests?: ClusterManifests)
   return [];
 }
 
-const statefulSet = (name: string, serviceName: string, replicas?: number, namespace?: string): KubernetesObject => ({
+const statefulSet = (name: string, serviceName: string, replicas?: number, namespace?: string): Manifest => ({
   apiVersion: "apps/v1",
   kind: "StatefulSet",
   metadata: { name, namespace },
   spec: { serviceName, replicas },
 });
 
-const service = (
-  name: string,
-  spec: Record<string, unknown>,
-  exported = "true",
-  namespace?: string,
-): KubernetesObject => ({
+const service = (name: string, spec: Record<string, unknown>, exported = "true", namespace?: string): Manifest => ({
   apiVersion: "v1",
   kind: "Service",
   metadata: { name, namespace, labels: { "mirror.linkerd.io/exported": exported } },
@@ -64,10 +59,10 @@ test("stack dev has the seed's names and ports", () => {
   const plan = makePlan("dev", settings({}));
   assert.equal(plan.network, "multicluster-example");
   assert.deepEqual(
-    plan.clusters.map(({ outsideName, context, domain, ports }) => ({ outsideName, context, domain, ports })),
+    plan.clusters.map(({ physicalName, context, domain, ports }) => ({ physicalName, context, domain, ports })),
     [
-      { outsideName: "east", context: "k3d-east", domain: "east.cluster.local", ports: [6440] },
-      { outsideName: "west", context: "k3d-west", domain: "west.cluster.local", ports: [6441] },
+      { physicalName: "east", context: "k3d-east", domain: "east.cluster.local", ports: [6440] },
+      { physicalName: "west", context: "k3d-west", domain: "west.cluster.local", ports: [6441] },
     ],
   );
 });
@@ -76,10 +71,10 @@ test("another stack has the same names in the mesh and others outside", () => {
   const plan = makePlan("alice", settings({ runtime: "kwok" }));
   assert.equal(plan.network, "alice-multicluster-example");
   assert.deepEqual(
-    plan.clusters.map(({ name, outsideName, context, domain }) => ({ name, outsideName, context, domain })),
+    plan.clusters.map(({ name, physicalName, context, domain }) => ({ name, physicalName, context, domain })),
     [
-      { name: "east", outsideName: "alice-east", context: "kwok-alice-east", domain: "east.cluster.local" },
-      { name: "west", outsideName: "alice-west", context: "kwok-alice-west", domain: "west.cluster.local" },
+      { name: "east", physicalName: "alice-east", context: "kwok-alice-east", domain: "east.cluster.local" },
+      { name: "west", physicalName: "alice-west", context: "kwok-alice-west", domain: "west.cluster.local" },
     ],
   );
 });
@@ -148,7 +143,7 @@ test("other pods do not restart when both anchors are trusted and another one si
 });
 
 const shortStack = (stack: string) =>
-  new RegExp(`^stack is "${stack}"; allowed: a-z, 0-9 and .* Next: pulumi stack init <name>$`);
+  new RegExp(`^stack is "${stack}"; allowed: a-z, 0-9 and .* Next: npm start -- <name>, or pulumi stack init <name>$`);
 const refused: { title: string; stack: string; raw: RawSettings; manifests?: ClusterManifests; problem: RegExp }[] = [
   { title: "a stack with a capital letter", stack: "Alice", raw: {}, problem: shortStack("Alice") },
   { title: "a stack with an underscore", stack: "my_stack", raw: {}, problem: shortStack("my_stack") },
@@ -160,7 +155,8 @@ const refused: { title: string; stack: string; raw: RawSettings; manifests?: Clu
     title: "a stack whose name is too long for k3d",
     stack: "a-feature-branch-of-somebody",
     raw: {},
-    problem: /\(a-feature-branch-of-somebody-east\) at most 32 characters\. Next: pulumi stack init <name>$/,
+    problem:
+      /\(a-feature-branch-of-somebody-east\) at most 32 characters\. Next: npm start -- <name>, or pulumi stack init <name>$/,
   },
   {
     title: "ports beyond the last one",
@@ -200,7 +196,7 @@ test("the longest mirror name that Kubernetes takes is not refused", () => {
   assert.deepEqual(refusals("dev", {}, { west: [service("s".repeat(58), headless)] }), []);
 });
 
-const mirrorCases: { title: string; manifests: KubernetesObject[]; mirrors: string[]; hosts: string[] }[] = [
+const mirrorCases: { title: string; manifests: Manifest[]; mirrors: string[]; hosts: string[] }[] = [
   {
     title: "a headless service gives one mirror, and one for every pod of its StatefulSet",
     manifests: [service("nginx-svc", headless), statefulSet("nginx-set", "nginx-svc", 2)],
@@ -270,7 +266,7 @@ const stackName = fc.oneof(
 
 test("property: the outside names, contexts and networks of two stacks never meet", () => {
   const of = (plan: Plan | undefined) =>
-    plan ? [...plan.clusters.flatMap(({ outsideName, context }) => [outsideName, context]), plan.network] : [];
+    plan ? [...plan.clusters.flatMap(({ physicalName, context }) => [physicalName, context]), plan.network] : [];
   fc.assert(
     fc.property(stackName, stackName, clusters, clusters, runtime, (one, other, ours, theirs, kind) => {
       fc.pre(one !== other);
@@ -325,8 +321,8 @@ test("property: every planned name is one that Kubernetes and k3d take", () => {
       for (const name of Object.values(plan?.mirrors ?? {}).flat()) {
         assert.match(name, /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
       }
-      for (const { outsideName } of plan?.clusters ?? []) {
-        assert.match(outsideName, /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/);
+      for (const { physicalName } of plan?.clusters ?? []) {
+        assert.match(physicalName, /^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$/);
       }
     }),
   );

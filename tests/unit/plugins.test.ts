@@ -1,4 +1,4 @@
-// The provider stand-ins of registry-only/plugins, each as the process the engine starts, over the provider protocol:
+// The provider stand-ins of offline/plugins, each as the process the engine starts, over the provider protocol:
 // certificates judged by OpenSSL and Node, commands by what they leave behind.
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
@@ -16,9 +16,9 @@ import { EngineService } from "@pulumi/pulumi/proto/engine_grpc_pb";
 import type { LogRequest } from "@pulumi/pulumi/proto/engine_pb";
 import { ResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as pb from "@pulumi/pulumi/proto/provider_pb";
-import { type Properties, UNKNOWN, differences, isSecret, plain, secret } from "../../registry-only/plugins/properties";
+import { type Properties, UNKNOWN, differences, isSecret, plain, secret } from "../../offline/plugins/properties";
 
-const PLUGINS = resolve(__dirname, "../../registry-only/plugins");
+const PLUGINS = resolve(__dirname, "../../offline/plugins");
 const directory = mkdtempSync(join(tmpdir(), "plugins-test-"));
 const running: ChildProcess[] = [];
 const logged: LogRequest[] = [];

@@ -8,7 +8,7 @@ import { after, before, beforeEach, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { shaped } from "../../components/chart";
 import { formerNames } from "../../components/objects";
-import type { KubernetesObject } from "../../manifests";
+import type { Manifest } from "../../config/manifests";
 import { fill, placeholder } from "../../components/placeholders";
 import { renderChart, type RenderingArgs } from "../../components/rendering";
 
@@ -141,7 +141,7 @@ test("a text that is not known yet makes the fields unknown that have it, and no
 
 test("objects of a chart are shaped by kind, those of somebody else's groups are not", () => {
   const metadata = { name: "one" };
-  const of = (apiVersion: string, kind: string, fields: object): KubernetesObject => ({ apiVersion, kind, metadata, ...fields }); // prettier-ignore
+  const of = (apiVersion: string, kind: string, fields: object): Manifest => ({ apiVersion, kind, metadata, ...fields }); // prettier-ignore
   const service = of("v1", "Service", { spec: {} });
   const annotated = (annotations: Record<string, string>) => ({ ...metadata, annotations });
   assert.deepEqual(shaped(service), { ...service, metadata: annotated({ "pulumi.com/skipAwait": "true" }) });

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import * as path from "node:path";
 import { test } from "node:test";
 
 /** Prints what of the rest is loaded: at first, and after each of it was asked for something. */
 const script = `
-  require("./sdk.cjs");
+  require("./lib/sdk.cjs");
   const { automation, runtime } = require("@pulumi/pulumi");
   const rest = ["typescript/lib/typescript.js", "@npmcli/arborist/lib/arborist/index.js", "automation/localWorkspace.js"];
   const loaded = () => rest.filter((file) => Object.keys(require.cache).some((name) => name.endsWith(file))).length;
@@ -30,4 +30,21 @@ test("the SDK comes without the compiler, npm's tree and the Automation API, unt
   assert.match(text, /n \+ 1/);
   assert.ok(paths > 0);
   assert.equal(workspace, "function");
+});
+
+test("an SDK that has moved one of them is loaded whole, with a warning", () => {
+  const moved = `
+    const Module = require("node:module");
+    const resolve = Module._resolveFilename;
+    Module._resolveFilename = function (request, from, ...rest) {
+      if (request === "@npmcli/arborist" && from.filename.endsWith("sdk.cjs")) throw Object.assign(new Error("moved"), { code: "MODULE_NOT_FOUND" });
+      return resolve.call(this, request, from, ...rest);
+    };
+    require("./lib/sdk.cjs");
+    console.log(typeof require("@pulumi/pulumi").Output);
+  `;
+  const cwd = path.join(__dirname, "../..");
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["-e", moved], { cwd, encoding: "utf8" });
+  assert.deepEqual([status, stdout], [0, "function\n"]);
+  assert.match(stderr, /has no @npmcli\/arborist\. The SDK is loaded whole/);
 });

@@ -13,7 +13,7 @@ import {
   type RawSettings,
   RefusedError,
   type Settings,
-} from "../../settings";
+} from "../../config/settings";
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), "settings-test-"));
 after(() => fs.rmSync(root, { recursive: true }));

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { test } from "node:test";
-import { UserError } from "../../cli/run";
+import { UserError } from "../../lib/run";
 import { criticalPath } from "../../timeline/criticalPath";
 import { readUpdate, type Step } from "../../timeline/events";
 import { readGraph } from "../../timeline/graph";
@@ -255,9 +255,8 @@ test("arguments: a stack, --out, --events with a file that is there, and nothing
   assert.equal(parseArguments([]).stack, "rehearsal");
   assert.deepEqual(parseArguments(["alice", "--out", "/x.svg"]), { stack: "alice", out: "/x.svg" });
   assert.equal(parseArguments(["alice", "--events", __filename]).events, __filename);
-  const allowed = /allowed: --out FILE.svg, --events FILE. Next: npm run timeline -- alice/;
   for (const wrong of [["--out"], ["--in", "x"], ["x"], ["--events", "/none"]]) {
-    assert.throws(() => parseArguments(["alice", ...wrong]), allowed);
+    assert.throws(() => parseArguments(["alice", ...wrong]), /Next: npm run timeline -- --help/);
   }
-  assert.throws(() => parseArguments(["alice", "--in", "x"]), /'--in'.*; allowed/s);
+  assert.throws(() => parseArguments(["alice", "--in", "x"]), /unknown option '--in'/);
 });

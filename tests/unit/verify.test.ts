@@ -1,3 +1,4 @@
+import { UserError } from "../../lib/run";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash, createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
@@ -30,7 +31,7 @@ import { anchorFault, whyNotRestarted } from "../../verify/podAnchors";
 import { fetchFromPod, portNamed } from "../../verify/portForward";
 import { junit, row, summary } from "../../verify/report";
 import { matches, selectorFaults } from "../../verify/selectors";
-import { parseStack, UsageError, type Stack } from "../../verify/stack";
+import { parseStack, type Stack } from "../../verify/stack";
 import { counted, replyFault } from "../../verify/traffic";
 import { allOpen, Deadline, Interrupted, until } from "../../verify/watch";
 import { eventually } from "../lib/eventually";
@@ -532,7 +533,7 @@ test("--linkerd: a container on the clusters' network, gone afterwards, its exit
     assert.match(text, /cp --follow-link \/opt\/linkerd container:\/linkerd/);
     assert.match(text, /https:\/\/k3d-east-serverlb:6443/);
     assert.match(text, /rm --force container\n$/);
-    await assert.rejects(multiclusterCheck({ ...stack, runtime: "kwok" }), UsageError);
+    await assert.rejects(multiclusterCheck({ ...stack, runtime: "kwok" }), UserError);
   } finally {
     for (const [name, value] of Object.entries(before)) {
       if (value === undefined) delete process.env[name];

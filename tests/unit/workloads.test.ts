@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { autoscaled } from "../../components/workloads";
-import type { KubernetesObject } from "../../manifests";
+import type { Manifest } from "../../config/manifests";
 
-const object = (kind: string, name: string, spec = {}, namespace?: string): KubernetesObject => ({
+const object = (kind: string, name: string, spec = {}, namespace?: string): Manifest => ({
   apiVersion: "v1",
   kind,
   metadata: { name, ...(namespace && { namespace }) },
@@ -14,8 +14,7 @@ const scaler = (kind: string, name: string, namespace?: string) =>
   object("HorizontalPodAutoscaler", `${name}-scaler`, { scaleTargetRef: { kind, name } }, namespace);
 
 /** Names of the fields that an update leaves alone in the object. */
-const ignored = (manifests: KubernetesObject[], object: KubernetesObject) =>
-  autoscaled(manifests)(object).ignoreChanges ?? [];
+const ignored = (manifests: Manifest[], object: Manifest) => autoscaled(manifests)(object).ignoreChanges ?? [];
 
 test("a workload that an autoscaler of its manifests scales keeps its replicas, and no other one does", () => {
   const manifests = [scaler("StatefulSet", "web"), scaler("Deployment", "api", "shop")];

@@ -1,6 +1,6 @@
 import * as fs from "node:fs/promises";
 import * as https from "node:https";
-import { ownKubeconfig } from "./places";
+import { ownKubeconfig } from "../../../lib/paths";
 
 /** Where the API server keeps its CustomResourceDefinitions. */
 export const definitionsPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";

@@ -1,8 +1,10 @@
 import * as fs from "node:fs/promises";
-import * as net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isPortTaken } from "../../../lib/ports";
 import { isReady, servesCustomResources } from "./apiServer";
-import { clusterDirectory, exclusively, exists, ownerFile, ownKubeconfig, writePrivately } from "./places";
+import { exists, writePrivately } from "../../../lib/files";
+import { exclusively } from "../../../lib/locks";
+import { clusterDirectory, ownerFile, ownKubeconfig } from "../../../lib/paths";
 import type { LocalSpec } from "./spec";
 
 /** A cluster that stands on this machine. */
@@ -18,11 +20,11 @@ export interface LocalRuntime {
   /** What makes the clusters. */
   program: string;
   /** The cluster of that outside name, whoever made it. */
-  find(outsideName: string): Promise<Found | undefined>;
+  find(physicalName: string): Promise<Found | undefined>;
   /** Starts whatever of a cluster is stopped. */
-  start(outsideName: string): Promise<unknown>;
+  start(physicalName: string): Promise<unknown>;
   /** What to type to have a cluster go. */
-  deleteCommand(outsideName: string): string;
+  deleteCommand(physicalName: string): string;
 }
 
 /** Why this cluster is not touched: it is someone else's. */
@@ -130,7 +132,7 @@ async function awaitPorts(spec: LocalSpec): Promise<void> {
 /** Why a port cannot be had, or undefined. */
 async function portProblem(spec: LocalSpec): Promise<string | undefined> {
   for (const port of spec.ports) {
-    if (await answers(port)) {
+    if (await isPortTaken(port)) {
       return (
         `port ${port}, which cluster ${spec.name} needs, is taken by another program. ` +
         "Next: pulumi config set portBase <another>, or end that program"
@@ -143,18 +145,4 @@ async function portProblem(spec: LocalSpec): Promise<string | undefined> {
 async function wasMade(name: string, owner: string): Promise<boolean> {
   if (!(await exists(ownKubeconfig(name)))) return false;
   return (await fs.readFile(ownerFile(name), "utf8")) === owner;
-}
-
-/** Whether something listens on a port of the loopback. */
-export function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, "127.0.0.1");
-    const settle = (answer: boolean) => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.setTimeout(2_000, () => settle(false));
-    socket.once("connect", () => settle(true));
-    socket.once("error", () => settle(false));
-  });
 }

@@ -2,11 +2,15 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { stringify } from "yaml";
 import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
-import { addContext, removeContext, standalone } from "./kubeconfig";
-import { clusterDirectory, exclusively, ownKubeconfig, writePrivately } from "./places";
-import { endLeftRunning, main, run } from "./run";
+import { addContext, removeContext, standalone } from "../../../lib/userKubeconfig";
+import { writePrivately } from "../../../lib/files";
+import { exclusively } from "../../../lib/locks";
+import { clusterDirectory, ownKubeconfig } from "../../../lib/paths";
+import { endLeftRunning } from "../../../lib/processes";
+import { outputOf } from "../../../lib/run";
+import { runVerb } from "../../../lib/verbs";
+import { endOrphanedPlugins, recordParentEngine } from "../../../lib/engines";
 import { type K3dSpec, type LocalSpec, variable } from "./spec";
-import { endPluginsWithoutEngine } from "./withoutEngine";
 
 /** Docker label of containers and networks: whose they are. Base64url, since k3d reads `@` as a node filter. */
 const ownerLabel = "mesh.owner";
@@ -17,7 +21,7 @@ const createTimeout = "10m";
 async function create(spec: K3dSpec, owner: string): Promise<void> {
   await refuseOthers(k3d, spec.name, owner);
   // What an interrupted run left; k3d refuses a name that is taken.
-  await clear(spec);
+  await clear(spec, owner);
   await claim(k3d, spec, owner);
   const registries = path.join(clusterDirectory(spec.name), "registries.yaml");
   await writePrivately(registries, registryConfiguration(spec.registryMirror));
@@ -57,15 +61,16 @@ export async function importImages(node: string, images: string[]): Promise<void
   // What ctr says decides: an archive that docker save broke off is none to it.
   const load =
     'node=$1; shift; docker save "$@" | docker exec --interactive "$node" ctr image import --all-platforms -';
-  await run("sh", ["-c", load, "sh", node, ...images]);
+  await outputOf("sh", ["-c", load, "sh", node, ...images]);
 }
 
 async function remove(spec: LocalSpec, owner: string): Promise<void> {
-  if (await mayClear(k3d, spec.name, owner)) await clear(spec);
+  if (await mayClear(k3d, spec.name, owner)) await clear(spec, owner);
 }
 
-async function clear(spec: LocalSpec): Promise<void> {
-  await endPluginsWithoutEngine();
+async function clear(spec: LocalSpec, owner: string): Promise<void> {
+  await endOrphanedPlugins(owner);
+  await recordParentEngine(owner);
   await fs.rm(ownKubeconfig(spec.name), { force: true });
   const left = ["create", "delete"].map((verb) => `k3d cluster ${verb} ${spec.name} `);
   await endLeftRunning((command) => left.some((start) => `${command} `.startsWith(start)));
@@ -82,7 +87,14 @@ export const k3d: LocalRuntime = {
   async find(name) {
     // Not `k3d cluster list`: its JSON leaves out labels that are not k3d's own.
     const format = `{{.Label "k3d.role"}} {{.State}} {{.Label "${ownerLabel}"}}`;
-    const lines = await run("docker", ["ps", "--all", "--filter", `label=k3d.cluster=${name}`, "--format", format]);
+    const lines = await outputOf("docker", [
+      "ps",
+      "--all",
+      "--filter",
+      `label=k3d.cluster=${name}`,
+      "--format",
+      format,
+    ]);
     const nodes = lines.split("\n").map((line) => line.split(" "));
     const servers = nodes.filter(([role]) => role === "server");
     // A k3d killed early leaves a helper container and nothing else: nobody's cluster, and cleared by `clear`.
@@ -99,7 +111,7 @@ export const k3d: LocalRuntime = {
  */
 export async function dockerProblem(): Promise<string | undefined> {
   try {
-    await run("docker", ["version", "--format", "{{.Server.Version}}"]);
+    await outputOf("docker", ["version", "--format", "{{.Server.Version}}"]);
     return undefined;
   } catch (error) {
     const text = String(error);
@@ -120,7 +132,7 @@ export async function dockerProblem(): Promise<string | undefined> {
 export async function imagesProblem(images: string[]): Promise<string | undefined> {
   const missing: string[] = [];
   for (const image of images) {
-    await run("docker", ["image", "inspect", "--format", "{{.Id}}", image]).catch((error: Error) => {
+    await outputOf("docker", ["image", "inspect", "--format", "{{.Id}}", image]).catch((error: Error) => {
       if (!/no such image/i.test(error.message)) throw error;
       missing.push(image);
     });
@@ -136,7 +148,7 @@ async function createNetwork(name: string, owner: string): Promise<void> {
   const refused = await networkProblem(name, owner);
   if (refused) throw new Error(refused);
   if ((await networkOwner(name)) === owner) return;
-  await run("docker", ["network", "create", "--label", `${ownerLabel}=${encode(owner)}`, name]);
+  await outputOf("docker", ["network", "create", "--label", `${ownerLabel}=${encode(owner)}`, name]);
 }
 
 /** Why this network is not touched, or undefined. */
@@ -150,14 +162,14 @@ export async function networkProblem(name: string, owner: string): Promise<strin
 }
 
 async function removeNetwork(name: string, owner: string): Promise<void> {
-  if ((await networkOwner(name)) === owner) await run("docker", ["network", "rm", name]);
+  if ((await networkOwner(name)) === owner) await outputOf("docker", ["network", "rm", name]);
 }
 
 /** @returns undefined where there is no such network, "" where no stack made it */
 async function networkOwner(name: string): Promise<string | undefined> {
   // Docker's name filter finds parts of names too.
   const format = `{{.Name}} {{.Label "${ownerLabel}"}}`;
-  const lines = await run("docker", ["network", "ls", "--filter", `name=${name}`, "--format", format]);
+  const lines = await outputOf("docker", ["network", "ls", "--filter", `name=${name}`, "--format", format]);
   const line = lines.split("\n").find((candidate) => candidate.split(" ")[0] === name);
   return line === undefined ? undefined : decode(line.split(" ")[1] ?? "");
 }
@@ -183,7 +195,7 @@ async function runK3d(cluster: string, args: string[]): Promise<string> {
   const socket = /^unix:\/\/(.+)$/.exec(process.env.DOCKER_HOST ?? "")?.[1];
   await fs.mkdir(scratch, { recursive: true });
   try {
-    return await run("k3d", args, {
+    return await outputOf("k3d", args, {
       KUBECONFIG: path.join(scratch, "kubeconfig"),
       TMPDIR: scratch,
       ...(socket && { DOCKER_SOCK: socket }),
@@ -202,7 +214,7 @@ if (require.main === module) {
     const spec = JSON.parse(variable("MESH_CLUSTER")) as K3dSpec;
     return exclusively(clusterDirectory(spec.name), () => work(spec));
   };
-  void main({
+  void runVerb({
     claim: cluster((spec) => claim(k3d, spec, owner)),
     create: cluster((spec) => create(spec, owner)),
     update: () => Promise.resolve(),

@@ -3,11 +3,15 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { stringify } from "yaml";
 import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
-import { addContext, removeContext, standalone } from "./kubeconfig";
-import { clusterDirectory, exclusively, exists, onPath, ownKubeconfig, writePrivately } from "./places";
-import { endLeftRunning, main, run } from "./run";
+import { addContext, removeContext, standalone } from "../../../lib/userKubeconfig";
+import { exists, whichProgram, writePrivately } from "../../../lib/files";
+import { exclusively } from "../../../lib/locks";
+import { clusterDirectory, ownKubeconfig } from "../../../lib/paths";
+import { endLeftRunning } from "../../../lib/processes";
+import { outputOf } from "../../../lib/run";
+import { runVerb } from "../../../lib/verbs";
+import { endOrphanedPlugins, recordParentEngine } from "../../../lib/engines";
 import { kubernetesVersion, kwokLoadBalancer, type LocalSpec, variable } from "./spec";
-import { endPluginsWithoutEngine } from "./withoutEngine";
 
 async function create(spec: LocalSpec, owner: string): Promise<void> {
   await refuseOthers(kwok, spec.name, owner);
@@ -22,8 +26,8 @@ async function create(spec: LocalSpec, owner: string): Promise<void> {
   await fs.rm(fresh, { force: true });
   const binaries = await localBinaries();
   const common = ["--name", spec.name, "--config", config];
-  await run("kwokctl", [...common, "create", "cluster", "--kubeconfig", fresh, "--wait", "2m", ...binaries]);
-  await run("kwokctl", [...common, "scale", "node", "--replicas", "1"]);
+  await outputOf("kwokctl", [...common, "create", "cluster", "--kubeconfig", fresh, "--wait", "2m", ...binaries]);
+  await outputOf("kwokctl", [...common, "scale", "node", "--replicas", "1"]);
 
   const kubeconfig = await standalone(await fs.readFile(fresh, "utf8"), spec.context);
   await addContext(kubeconfig);
@@ -37,13 +41,14 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
 
 /** Ends what a cluster of ours, whole or half made, left: processes, directory, context, files. */
 async function clear(spec: LocalSpec, owner: string): Promise<void> {
-  await endPluginsWithoutEngine();
+  await endOrphanedPlugins(owner);
+  await recordParentEngine(owner);
   await fs.rm(ownKubeconfig(spec.name), { force: true });
   await endLeftRunning((command) => command.startsWith(`kwokctl --name ${spec.name} `));
   if (await exists(path.join(kwokDirectory(spec.name), "kwok.yaml"))) {
     await writePrivately(beingCleared(spec.name), owner);
     const unused = path.join(clusterDirectory(spec.name), "kubeconfig.unused");
-    await run("kwokctl", ["--name", spec.name, "delete", "cluster", "--kubeconfig", unused]);
+    await outputOf("kwokctl", ["--name", spec.name, "delete", "cluster", "--kubeconfig", unused]);
   }
   // Those that kwokctl knows of ended with the cluster; one that was killed may not have written down all that it started.
   await endLeftRunning((command) => command.startsWith(path.join(kwokDirectory(spec.name), "bin/")));
@@ -65,7 +70,7 @@ export const kwok: LocalRuntime = {
     );
     return { owner: (await signed) ?? (await cleared), running: await isRunning(name) };
   },
-  start: (name) => run("kwokctl", ["--name", name, "start", "cluster", "--timeout", "20s"]),
+  start: (name) => outputOf("kwokctl", ["--name", name, "start", "cluster", "--timeout", "20s"]),
   deleteCommand: (name) => `kwokctl --name ${name} delete cluster`,
 };
 
@@ -147,7 +152,7 @@ async function localBinaries(): Promise<string[]> {
   };
   const found: string[] = [];
   for (const [flag, binary] of Object.entries(flags)) {
-    const file = await onPath(binary);
+    const file = await whichProgram(binary);
     if (file) found.push(flag, file);
   }
   return found;
@@ -157,7 +162,7 @@ if (require.main === module) {
   const spec = JSON.parse(variable("MESH_CLUSTER")) as LocalSpec;
   const owner = variable("MESH_OWNER");
   const locked = (work: () => Promise<void>) => () => exclusively(clusterDirectory(spec.name), work);
-  void main({
+  void runVerb({
     claim: locked(() => claim(kwok, spec, owner)),
     create: locked(() => create(spec, owner)),
     update: () => Promise.resolve(),

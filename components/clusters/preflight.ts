@@ -1,0 +1,69 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { ClustersArgs } from ".";
+import { gatewayApiProblem } from "./existing";
+import { type LocalRuntime, problem, wake } from "./lifecycle/check";
+import { dockerProblem, imagesProblem, k3d, networkProblem } from "./lifecycle/k3d";
+import { kwok } from "./lifecycle/kwok";
+import { whichProgram } from "../../lib/files";
+import { RefusedError } from "../../config/settings";
+
+/**
+ * Refuses, before anything is created, what this machine cannot give: a program, an engine, names and ports that someone
+ * else has, images that Docker has not, clusters of this stack that were removed behind its back. Starts those that are
+ * stopped.
+ *
+ * @throws RefusedError with every problem found
+ */
+export async function preflight({ plan, settings, owner }: ClustersArgs): Promise<void> {
+  if (plan.runtime === "existing") {
+    if (!settings.installGatewayApi) return;
+    const existing = Object.entries(settings.existing);
+    return refuse(await Promise.all(existing.map(([name, cluster]) => gatewayApiProblem(name, cluster))));
+  }
+  if (plan.runtime === "k3d") {
+    const docker = await dockerProblem();
+    if (docker) throw new RefusedError([docker]);
+  }
+  const runtime: LocalRuntime = plan.runtime === "k3d" ? k3d : kwok;
+  if (!(await whichProgram(runtime.program))) {
+    const next = `Next: npm start -- ${plan.stack}, which brings it, or install it`;
+    throw new RefusedError([`runtime is ${runtime.name}, but ${runtime.program} is not on PATH. ${next}`]);
+  }
+  const rebuild = (name: string) => `npm run rebuild -- ${plan.stack} ${name}`;
+  const clusters = await Promise.all(
+    plan.clusters.map(async (cluster) => ({ ...cluster, found: await runtime.find(cluster.physicalName) })),
+  );
+  refuse(
+    await Promise.all([
+      ...clusters.map(({ name, physicalName, context, ports, found }) =>
+        problem(runtime, { name: physicalName, context, ports }, owner, found, rebuild(name)),
+      ),
+      ...(plan.runtime === "k3d"
+        ? [
+            networkProblem(plan.network, owner),
+            // A cluster that stands has them: the local copies may go.
+            clusters.every(({ found }) => found) ? undefined : imagesProblem(settings.images),
+          ]
+        : []),
+    ]),
+  );
+  refuse(
+    await Promise.all(
+      clusters.map(async ({ name, physicalName, found }) => {
+        const what = `${runtime.name} cluster ${physicalName}, which this stack made,`;
+        try {
+          if (await wake(runtime, physicalName, owner, found))
+            await pulumi.log.warn(`${what} was stopped: it is started again`);
+          return undefined;
+        } catch (error) {
+          return `${what} is stopped, and cannot be started: ${(error as Error).message}. Next: ${rebuild(name)}`;
+        }
+      }),
+    ),
+  );
+}
+
+function refuse(problems: (string | undefined)[]): void {
+  const found = problems.filter((one) => one !== undefined);
+  if (found.length > 0) throw new RefusedError(found);
+}

@@ -1,0 +1,30 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Mesh } from "./mesh";
+import type { Plan } from "../config/plan";
+
+/** Requests to try, ready to paste: each mirror of the first headless service, from a meshed curl pod of the source. */
+export function curlCommands(plan: Plan): string[] {
+  return plan.links.flatMap(({ source, target }) => {
+    const curl = source.manifests.some(({ kind, metadata }) => kind === "Deployment" && metadata.name === "curl");
+    if (!curl) return [];
+    const exec = `kubectl --context ${source.context} exec deploy/curl -c curl -- curl -s`;
+    return plan.hosts[`${source.name}->${target.name}`]?.map((host) => `${exec} http://${host}`) ?? [];
+  });
+}
+
+/** How long before a certificate ends previews begin to say so. */
+const warningDays = 60;
+
+/** Nothing renews by itself: see docs/rotation.md. */
+export function warnBeforeExpiry(mesh: Mesh, now = Date.now()): void {
+  const warn = (what: string, expires: string, rotate: string) => {
+    const days = Math.floor((Date.parse(expires) - now) / 86_400_000);
+    if (days >= warningDays) return;
+    const when = days < 0 ? `ended on ${expires}` : `ends in ${days} days, on ${expires}`;
+    void pulumi.log.warn(`${what} ${when}. Next: npm run rotate -- ${rotate}`);
+  };
+  mesh.trustAnchor.expires.apply((expires) => warn("the trust anchor", expires, "anchor"));
+  for (const [name, { issuerExpires }] of Object.entries(mesh.clusters)) {
+    issuerExpires.apply((expires) => warn(`the issuer of ${name}`, expires, "issuers"));
+  }
+}

@@ -1,0 +1,102 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { parse } from "yaml";
+import { exists } from "../lib/files";
+import { cacheDirectory } from "../lib/paths";
+import { chartNames, type ChartName, type ChartSource, RefusedError } from "./settings";
+
+/** Path of each chart on this machine: a directory or an archive, as Helm takes both. */
+export type ChartPaths = Record<ChartName, string>;
+
+/**
+ * Finds the charts, fetching each version of a repository's once and keeping it, so that a later preview needs no
+ * network and no preview pays for Helm's repository index.
+ *
+ * @param cache directory for fetched archives. Default: `$XDG_CACHE_HOME/linkerd-multicluster-mesh/charts`
+ * @throws RefusedError when the repository does not answer, lacks the version, or its digest does not match
+ */
+export async function findCharts(
+  source: ChartSource,
+  cache = path.join(cacheDirectory(), "charts"),
+): Promise<ChartPaths> {
+  if ("directory" in source) return paths((chart) => path.join(source.directory, chart));
+  const { repository, version } = source;
+  // Repositories differ: another one's chart of the same name and version is another chart.
+  const folder = path.join(cache, createHash("sha256").update(repository).digest("hex").slice(0, 12));
+  const archive = (chart: ChartName) => path.join(folder, `${chart}-${version}.tgz`);
+  const missing = await Promise.all(
+    chartNames.map(async (chart) => ((await exists(archive(chart))) ? undefined : chart)),
+  );
+  const toFetch = missing.filter((chart) => chart !== undefined);
+  if (toFetch.length > 0) {
+    await fs.mkdir(folder, { recursive: true });
+    const index = readIndex(repository, await get(`${repository}/index.yaml`));
+    await Promise.all(toFetch.map((chart) => fetchChart(source, index, chart, archive(chart))));
+  }
+  return paths(archive);
+}
+
+/** What is used here of a Helm repository's index. https://helm.sh/docs/topics/chart_repository/#the-index-file */
+interface Index {
+  entries?: Record<string, { version: string; urls: string[]; digest?: string }[] | undefined>;
+}
+
+async function fetchChart(
+  { repository, version }: { repository: string; version: string },
+  index: Index,
+  chart: ChartName,
+  file: string,
+): Promise<void> {
+  const versions = index.entries?.[chart] ?? [];
+  const entry = versions.find((candidate) => candidate.version === version);
+  if (!entry?.urls[0]) {
+    const some = versions.slice(0, 5).map((candidate) => candidate.version);
+    throw new RefusedError([
+      `linkerdVersion is ${version}; allowed: a version of ${chart} in ${repository}, such as ${some.join(", ")}. ` +
+        "Next: pulumi config set linkerdVersion <version>",
+    ]);
+  }
+  const body = await get(new URL(entry.urls[0], `${repository}/`).href);
+  const digest = createHash("sha256").update(body).digest("hex");
+  if (entry.digest && entry.digest.replace(/^sha256:/, "") !== digest) {
+    throw new RefusedError([
+      `${chart} ${version} of ${repository} has digest ${digest}, its index says ${entry.digest}. ${next}`,
+    ]);
+  }
+  // Renamed into place: an interrupted or concurrent run never leaves half an archive.
+  const partial = `${file}.${process.pid}`;
+  await fs.writeFile(partial, body);
+  await fs.rename(partial, file);
+}
+
+function readIndex(repository: string, body: Buffer): Index {
+  try {
+    return parse(body.toString()) as Index;
+  } catch (error) {
+    throw new RefusedError([`chartRepository: ${repository}/index.yaml is no index (${reason(error)}). ${next}`]);
+  }
+}
+
+const next = "Next: check the network, or pulumi config set chartDirectory <directory with the charts>";
+
+async function get(url: string): Promise<Buffer> {
+  let status: number;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
+    if (response.ok) return Buffer.from(await response.arrayBuffer());
+    status = response.status;
+  } catch (error) {
+    throw new RefusedError([`chartRepository: ${url} does not answer (${reason(error)}). ${next}`]);
+  }
+  throw new RefusedError([`chartRepository: ${url} answers ${status}. ${next}`]);
+}
+
+function reason(error: unknown): string {
+  const cause = error instanceof Error ? (error.cause ?? error) : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function paths(of: (chart: ChartName) => string): ChartPaths {
+  return Object.fromEntries(chartNames.map((chart) => [chart, of(chart)])) as ChartPaths;
+}

@@ -1,0 +1,219 @@
+import { createHash } from "node:crypto";
+import type { Manifest } from "./manifests";
+import { physicalNameOf } from "./physicalName";
+import { stackNameProblem } from "./stackName";
+import type { ChartSource, Runtime, Settings } from "./settings";
+import { RefusedError } from "./settings";
+
+/** One cluster: who it is inside the mesh, and what it is called outside. */
+export interface ClusterPlan {
+  /** Name in the mesh, the same for every developer. Example: `east` */
+  name: string;
+  /** DNS domain, and Linkerd's trust domain. Example: `east.cluster.local` */
+  domain: string;
+  /** Name outside the mesh (k3d or kwok cluster). Example: `east` in stack dev, `alice-east` in stack alice */
+  physicalName: string;
+  /** Context of the user's kubeconfig. Example: `k3d-east` */
+  context: string;
+  /** Host ports of the local runtimes: first the API server's, then as many as the runtime needs. */
+  ports: number[];
+  /** What stands in manifests/<name>/. */
+  manifests: Manifest[];
+  /** Names of the clusters that this one mirrors: one link, one controller each. */
+  targets: string[];
+}
+
+/** One directed edge. A link lives in the source and is named after the target. */
+export interface LinkPlan {
+  source: ClusterPlan;
+  target: ClusterPlan;
+}
+
+/** Which certificates there are. Generations are raised by `npm run rotate`, never by themselves. */
+export interface TrustPlan {
+  /** Common name of the trust anchors. Example: `identity.linkerd.cluster.local` */
+  commonName: string;
+  /** Generations that everyone trusts; the first one signs the issuers. */
+  anchors: number[];
+  issuerGeneration: number;
+  /** Changes whenever the control plane must restart to use new certificates. Example: `anchors-1-2.signer-2.issuers-1` */
+  controlPlane: string;
+  /** The same for all other meshed pods, which need fewer restarts. Example: `anchors-1-2.signer-1.issuers-1` */
+  dataPlane: string;
+}
+
+/** What will stand, by name. Pure: the same stack and settings give the same plan on every machine. */
+export interface Plan {
+  stack: string;
+  runtime: Runtime;
+  /** The Docker network shared by k3d's clusters. Example: `multicluster-example` */
+  network: string;
+  clusters: ClusterPlan[];
+  links: LinkPlan[];
+  trust: TrustPlan;
+  charts: ChartSource;
+  /** Names of the mirror services each link will make, by link. Example: `{"east->west": ["nginx-svc-west"]}` */
+  mirrors: Record<string, string[]>;
+  /** DNS names to reach the target's StatefulSet pods and their service by, from the source, by link. */
+  hosts: Record<string, string[]>;
+}
+
+/** Ports a cluster of each runtime takes on the host. kwok: API server, etcd, its peer, two controllers, kwok itself. */
+const portsPerCluster: Record<Runtime, number> = { k3d: 1, kwok: 6, existing: 0 };
+
+/**
+ * Plans a stack.
+ *
+ * @throws RefusedError when the stack's name makes names that a runtime or Kubernetes would refuse
+ * @example plan("alice", settings).clusters[0].physicalName // "alice-east"
+ */
+export function makePlan(stack: string, settings: Settings): Plan {
+  const perCluster = portsPerCluster[settings.runtime];
+  const base = settings.portBase ?? defaultPortBase(stack);
+  const problems: string[] = [];
+
+  const clusters = settings.clusters.map((name, i): ClusterPlan => {
+    const existing = settings.runtime === "existing" ? settings.existing[name] : undefined;
+    const physicalName = physicalNameOf(stack, name);
+    return {
+      name,
+      domain: existing ? (existing.domain ?? "cluster.local") : `${name}.${settings.orgDomain}`,
+      physicalName,
+      context: existing?.context ?? `${settings.runtime}-${physicalName}`,
+      ports: Array.from({ length: perCluster }, (_, port) => base + i * perCluster + port),
+      manifests: settings.manifests[name] ?? [],
+      targets: settings.links.filter((link) => link.source === name).map((link) => link.target),
+    };
+  });
+
+  const local = settings.runtime === "existing" ? [] : clusters;
+  const badName =
+    local.length > 0 &&
+    stackNameProblem(
+      stack,
+      local.map(({ name }) => name),
+    );
+  if (badName) problems.push(badName);
+  for (const { name, ports } of local.filter((cluster) => cluster.ports.some((port) => port > 65_535))) {
+    problems.push(
+      `portBase is ${base}; allowed: low enough that cluster ${name}'s ports ${ports.join(", ")} are below 65536. ` +
+        "Next: pulumi config set portBase <value>",
+    );
+  }
+
+  const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
+  const links = settings.links.flatMap(({ source, target }): LinkPlan[] => {
+    const [from, to] = [byName.get(source), byName.get(target)];
+    return from && to ? [{ source: from, target: to }] : [];
+  });
+  const mirrors = Object.fromEntries(
+    links.map(({ source, target }) => [`${source.name}->${target.name}`, mirrorsOf(target)]),
+  );
+  for (const name of new Set(Object.values(mirrors).flat())) {
+    if (name.length > 63) {
+      problems.push(
+        `manifests export a service or pod whose mirror would be named ${name} (${name.length} characters); allowed: ` +
+          "at most 63, which is Kubernetes' limit. Next: shorten its name, or the cluster's",
+      );
+    }
+  }
+  if (problems.length > 0) throw new RefusedError(problems);
+
+  return {
+    stack,
+    runtime: settings.runtime,
+    network: networkOf(stack),
+    clusters,
+    links,
+    trust: planTrust(settings),
+    charts: settings.charts,
+    mirrors,
+    hosts: Object.fromEntries(
+      links.map(({ source, target }) => [`${source.name}->${target.name}`, hostsOf(source, target)]),
+    ),
+  };
+}
+
+/** The Docker network of a stack's k3d clusters. */
+export function networkOf(stack: string): string {
+  return stack === "dev" ? "multicluster-example" : `${stack}-multicluster-example`;
+}
+
+function planTrust({ orgDomain, trustAnchors, issuerGeneration }: Settings): TrustPlan {
+  const all = [...trustAnchors].sort((a, b) => a - b);
+  const fingerprint = (signer?: number) => `anchors-${all.join("-")}.signer-${signer}.issuers-${issuerGeneration}`;
+  return {
+    commonName: `identity.linkerd.${orgDomain}`,
+    anchors: trustAnchors,
+    issuerGeneration,
+    controlPlane: fingerprint(trustAnchors[0]),
+    // Another signer alone restarts no pod: proxies that trust both anchors take issuers of either (docs/rotation.md).
+    dataPlane: fingerprint(all[0]),
+  };
+}
+
+/** The seed's ports in stack dev; elsewhere a block of 64 below the ports that systems hand out by themselves. */
+function defaultPortBase(stack: string): number {
+  if (stack === "dev") return 6440;
+  const block = createHash("sha256").update(stack).digest().readUInt32BE(0) % 340;
+  return 10_240 + 64 * block;
+}
+
+const exportLabel = "mirror.linkerd.io/exported";
+
+/** A Service that other clusters mirror, and the pods that have names of their own behind it. */
+interface ExportedService {
+  name: string;
+  namespace: string;
+  /** Only a headless service's mirror gives its pods names. */
+  headless: boolean;
+  port: number | undefined;
+  pods: string[];
+}
+
+interface ServiceSpec {
+  clusterIP?: string;
+  ports?: { port: number }[];
+}
+
+interface StatefulSetSpec {
+  serviceName?: string;
+  replicas?: number;
+}
+
+function exportedServices(cluster: ClusterPlan): ExportedService[] {
+  const namespaceOf = ({ metadata }: Manifest) => metadata.namespace ?? "default";
+  return cluster.manifests
+    .filter(({ kind, metadata }) => kind === "Service" && metadata.labels?.[exportLabel] === "true")
+    .map((service) => {
+      const { name } = service.metadata;
+      const spec = (service.spec ?? {}) as ServiceSpec;
+      const pods = cluster.manifests
+        .filter((object) => object.kind === "StatefulSet" && namespaceOf(object) === namespaceOf(service))
+        .flatMap((object) => {
+          const { serviceName, replicas = 1 } = (object.spec ?? {}) as StatefulSetSpec;
+          return serviceName === name ? Array.from({ length: replicas }, (_, i) => `${object.metadata.name}-${i}`) : [];
+        });
+      const headless = spec.clusterIP === "None";
+      return { name, namespace: namespaceOf(service), headless, port: spec.ports?.[0]?.port, pods };
+    });
+}
+
+/**
+ * What the service mirror makes of a cluster's exported services: one of each, and one for every pod of a StatefulSet
+ * behind a headless one. Headless services without ports are skipped (linkerd2, cluster_watcher_headless.go).
+ */
+function mirrorsOf(target: ClusterPlan): string[] {
+  return exportedServices(target)
+    .filter(({ headless, port }) => !headless || port !== undefined)
+    .flatMap(({ name, headless, pods }) => [name, ...(headless ? pods : [])])
+    .map((name) => `${name}-${target.name}`);
+}
+
+function hostsOf(source: ClusterPlan, target: ClusterPlan): string[] {
+  return exportedServices(target).flatMap(({ name, namespace, headless, port, pods }) => {
+    if (!headless || port === undefined || pods.length === 0) return [];
+    const service = `${name}-${target.name}.${namespace}.svc.${source.domain}:${port}`;
+    return [...pods.map((pod) => `${pod}.${service}`), service];
+  });
+}

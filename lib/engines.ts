@@ -1,0 +1,89 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { dataDirectory } from "./paths";
+import { isPortTaken } from "./ports";
+import { endProcess, ownProcesses } from "./processes";
+
+/** An engine that runs this program, in a file of its own. */
+interface EngineRecord {
+  /** Whose it is. Example: `stack dev of /home/alice/mesh` */
+  owner: string;
+  /** Where it listens. Its plugins have it as last argument. Example: `127.0.0.1:40123` */
+  address: string;
+  host: string;
+  /** When it was noted, milliseconds since 1970. */
+  started: number;
+}
+
+/** The engine starts its first plugins a moment before it is noted. */
+const earlierMilliseconds = 60_000;
+
+const directory = () => path.join(dataDirectory(), "engines");
+
+/**
+ * Notes the engine that runs this Pulumi program, so that its plugins can be told from those of other projects if it is
+ * killed. The note goes when the program ends well.
+ */
+export function recordEngine(owner: string): void {
+  const at = process.argv.indexOf("--engine");
+  const address = process.argv[at + 1];
+  if (at < 0 || address === undefined) return;
+  const file = write(owner, address);
+  process.on("exit", (code) => {
+    if (code === 0) fs.rmSync(file, { force: true });
+  });
+}
+
+/**
+ * Notes the engine whose plugin started this process: a `pulumi destroy` does not run the Pulumi program. The note goes when
+ * somebody next calls `endOrphanedPlugins`.
+ */
+export async function recordParentEngine(owner: string): Promise<void> {
+  const all = await ownProcesses();
+  for (let next = process.ppid; next > 1;) {
+    const parent = all.find(({ pid }) => pid === next);
+    const address = / (127\.0\.0\.1:\d+)$/.exec(parent?.command ?? "")?.[1];
+    if (address) return void write(owner, address);
+    next = parent?.parent ?? 0;
+  }
+}
+
+function write(owner: string, address: string): string {
+  const file = path.join(directory(), `${address.replace(":", "-")}.json`);
+  const record: EngineRecord = { owner, address, host: os.hostname(), started: Date.now() };
+  fs.mkdirSync(directory(), { recursive: true, mode: 0o700 });
+  fs.writeFileSync(file, JSON.stringify(record), { mode: 0o600 });
+  return file;
+}
+
+/**
+ * Ends the plugins, language hosts and programs of this owner's engines that were killed. By themselves they look for their
+ * engine every five minutes (rpcutil.Healthcheck in pulumi/sdk), and a kubernetes provider still waits for what it began.
+ *
+ * Ends only processes that name the address of an engine recorded here and started after it.
+ */
+export async function endOrphanedPlugins(owner: string): Promise<void> {
+  for (const { file, record } of records()) {
+    if (record.owner !== owner || record.host !== os.hostname()) continue;
+    if (await isPortTaken(Number(record.address.split(":")[1]))) continue;
+    for (const { pid, started, command } of await ownProcesses()) {
+      const isOfEngine = `${command} `.includes(` ${record.address} `) && pid !== process.pid;
+      if (isOfEngine && started > record.started - earlierMilliseconds) await endProcess(pid);
+    }
+    fs.rmSync(file, { force: true });
+  }
+}
+
+function records(): { file: string; record: EngineRecord }[] {
+  if (!fs.existsSync(directory())) return [];
+  return fs.readdirSync(directory()).flatMap((name) => {
+    const file = path.join(directory(), name);
+    try {
+      return [{ file, record: JSON.parse(fs.readFileSync(file, "utf8")) as EngineRecord }];
+    } catch {
+      // Gone by now, or cut off when its program was killed: then it names no engine.
+      return [];
+    }
+  });
+}

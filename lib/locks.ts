@@ -1,0 +1,49 @@
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { lock } from "proper-lockfile";
+import { say } from "./run";
+
+export interface LockOptions {
+  /** Called once when another process has the lock. Default: wait in silence. */
+  onWait?: () => void;
+  /** How long to wait, milliseconds. Default: 300,000. */
+  timeout?: number;
+  /** A lock whose holder has not renewed it for so long is taken over, milliseconds. Default: 10,000. */
+  stale?: number;
+}
+
+/** For the directory of tools: another process may take half an hour to build them. */
+export const toolsLock: LockOptions = {
+  onWait: () => say("Tools are being built or fetched by another process: waiting for it ..."),
+  timeout: 3_600_000,
+  stale: 60_000,
+};
+
+/**
+ * Runs `work` while no other process on this machine works on the same thing.
+ *
+ * @param thing a file or directory that need not exist; the lock is `<thing>.lock`, as kubectl's for a kubeconfig
+ * @throws Error when the lock is not free in time
+ * @example await exclusively(clusterDirectory("alice-east"), () => create(spec));
+ */
+export async function exclusively<T>(thing: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
+  const { onWait, timeout = 300_000, stale = 10_000 } = options;
+  await fs.mkdir(path.dirname(thing), { recursive: true });
+  // A laptop that slept may find its lock taken over. The work goes on: whatever it makes is renamed into place.
+  const common = { realpath: false, stale, onCompromised: () => undefined };
+  const release = await lock(thing, common).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ELOCKED") throw error;
+    onWait?.();
+    const pause = 500;
+    const retries = { retries: Math.ceil(timeout / pause), factor: 1.3, minTimeout: 50, maxTimeout: pause };
+    return lock(thing, { ...common, retries });
+  });
+  try {
+    return await work();
+  } finally {
+    await release().catch((error: NodeJS.ErrnoException) => {
+      // Another process took it over meanwhile.
+      if (error.code !== "ERELEASED" && error.code !== "ENOTACQUIRED" && error.code !== "ECOMPROMISED") throw error;
+    });
+  }
+}

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { outputOf } from "./run";
+
+export interface OwnProcess {
+  pid: number;
+  /** The process that started it, or 1 where that is gone. */
+  parent: number;
+  /** When it started, milliseconds since 1970, whole seconds. */
+  started: number;
+  /** Its command line, words separated by a space. */
+  command: string;
+}
+
+/**
+ * This user's processes. Left out are those that ended and are still in the list: nobody takes note of orphans in a
+ * container without an init.
+ */
+export async function ownProcesses(): Promise<OwnProcess[]> {
+  const columns = ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,ppid=,lstart=,args="];
+  const list = await outputOf("ps", columns, { LC_ALL: "C" });
+  return list.split("\n").flatMap((line) => {
+    // Example: `  4711 4700 Fri Nov 27 07:48:32 2026 node main.js`
+    const [, pid, parent, started, command] = /^ *(\d+) +(\d+) +(\w+ +\w+ +\d+ +[\d:]+ +\d+) (.*)$/.exec(line) ?? [];
+    if (command === undefined || started === undefined || command.endsWith("<defunct>")) return [];
+    return [{ pid: Number(pid), parent: Number(parent), started: Date.parse(started), command }];
+  });
+}
+
+/**
+ * Ends programs that still run after their parent was killed: a k3d that goes on would collide with the next one. Call it
+ * under the cluster's lock, where no other process of its kind runs.
+ *
+ * @param isLeft told a command line. Example: `(command) => command.startsWith("k3d cluster create east ")`
+ */
+export async function endLeftRunning(isLeft: (command: string) => boolean): Promise<void> {
+  for (const { pid, command } of await ownProcesses()) if (isLeft(command)) await endProcess(pid);
+}
+
+/**
+ * Kills a process, and waits until it is gone.
+ *
+ * @throws Error when it still runs after five seconds
+ */
+export async function endProcess(pid: number): Promise<void> {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
+    throw error;
+  }
+  for (let left = 100; left > 0; left--) {
+    if (!(await ownProcesses()).some((one) => one.pid === pid)) return;
+    await sleep(50);
+  }
+  throw new Error(`process ${pid} does not end`);
+}

@@ -1,0 +1,15 @@
+import type { Check } from "./check";
+import { damageChecks } from "./damage";
+import { healthChecks } from "./health";
+import { mirrorChecks } from "./mirror";
+import { trafficChecks } from "./traffic";
+import { validationChecks } from "./validation";
+
+/** In the order of the report: first what everything else depends on. */
+export const checks: readonly Check[] = [
+  ...healthChecks,
+  ...damageChecks,
+  ...mirrorChecks,
+  ...trafficChecks,
+  ...validationChecks,
+];

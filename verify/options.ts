@@ -1,0 +1,80 @@
+import type { Command } from "commander";
+import { listOf, newCommand, parse, takesStack, wholeNumber } from "../lib/commandLine";
+import { externalParts, groups, type ExternalPart } from "./check";
+import { checks } from "./checks";
+
+/** What `verify` and `heal` are told. */
+export interface Options {
+  stack: string;
+  /** A file with the stack's outputs, secrets included; `-` for standard input. Default: Pulumi is asked. */
+  outputs?: string;
+  /** For every check, instead of its own, seconds. */
+  deadline?: number;
+  /** Groups or ids of checks. Default: all. */
+  only?: string[];
+  json?: string;
+  junit?: string;
+  quiet?: boolean;
+  linkerd?: boolean;
+  /** Parts that a test runs outside the clusters. */
+  external?: ExternalPart[];
+  dryRun?: boolean;
+}
+
+/**
+ * Reads the command line of `npm run verify`.
+ *
+ * @throws UserError naming what is not allowed
+ */
+export function verifyOptions(words: string[]): Options {
+  const command = newCommand(
+    "verify",
+    "Check a running mesh. Ends with 1 if an answer is no, and 2 if it could not ask.",
+    {
+      "npm run verify -- dev": "all checks of stack dev, about a minute on k3d",
+      "npm run verify -- dev --only traffic --only mirror": "two groups of checks",
+      "npm run verify -- dev --quiet --junit report.xml": "for CI",
+    },
+  )
+    .option("--only <group|id>", `only these, repeatable: ${groups.join(", ")}, or an id of the report`, listOf(known))
+    .option("--json <file>", "write the report as JSON")
+    .option("--junit <file>", "write the report as JUnit XML")
+    .option("--quiet", "show only failures and the summary")
+    .option(
+      "--linkerd",
+      'run your own "linkerd multicluster check" where the clusters\' names resolve, and nothing else',
+    );
+  return read(command, words);
+}
+
+/**
+ * Reads the command line of `npm run heal`.
+ *
+ * @throws UserError naming what is not allowed
+ */
+export function healOptions(words: string[]): Options {
+  const command = newCommand(
+    "heal",
+    "Wait until a mesh stands (three minutes at most), then repair faults that no update sees.",
+    {
+      "npm run heal -- dev": "after clusters or Docker were started",
+      "npm run heal -- dev --dry-run": "show what would be repaired",
+    },
+  ).option("--dry-run", "show what would be done");
+  return read(command, words);
+}
+
+const known = [...groups, ...checks.map(({ id }) => id)];
+
+function read(command: Command, words: string[]): Options {
+  takesStack(command)
+    .option("--outputs <file>", "the stack's outputs: pulumi stack output --json --show-secrets; - is standard input")
+    .option("--deadline <seconds>", "for every check, instead of its own", wholeNumber(1, 3600))
+    .option(
+      "--external <parts>",
+      `for tests: parts that run outside (${externalParts.join(", ")})`,
+      listOf(externalParts),
+    );
+  const { args, options } = parse<Omit<Options, "stack">>(command, words);
+  return { stack: args[0] as string, ...options };
+}
