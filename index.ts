@@ -9,8 +9,8 @@ import { endOrphanedPlugins, recordEngine } from "./lib/engines";
 import { preflight } from "./components/clusters/preflight";
 import { readSettings } from "./config/settings";
 
-// Pulumi's SDK takes the whole stack of each resource, whatever limit was set, and the state keeps it; Node.js 20 takes some
-// fifteen seconds to print the stack of an error. MESH_STACK_TRACES=1 has both.
+// Stack traces are off by default. Set MESH_STACK_TRACES=1 to see them. Pulumi's SDK records the full stack trace of
+// each resource in the state, regardless of the limit. Node.js 20 takes some fifteen seconds to print one.
 if (!process.env.MESH_STACK_TRACES) Object.defineProperty(Error, "stackTraceLimit", { get: () => 0, set: () => {} });
 
 /** Settings in, mesh, outputs out. */

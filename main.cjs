@@ -1,4 +1,4 @@
-// tsx looks at whatever is loaded after it, and only strips types. What is plain JavaScript comes before.
+// tsx inspects every module loaded after it, only to strip types. So plain JavaScript is loaded before it.
 require("./lib/sdk.cjs");
 require("@pulumi/kubernetes");
 require("@pulumi/command");

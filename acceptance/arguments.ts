@@ -2,7 +2,7 @@ import * as path from "node:path";
 import { listOf, newCommand, parse, takesStack } from "../lib/commandLine";
 import { UserError } from "../lib/run";
 
-/** What `npm run acceptance` is told. */
+/** The command line of `npm run acceptance`. */
 export interface AcceptanceArguments {
   stack: string;
   /** Ids of the steps to run, in their order. */
@@ -16,10 +16,10 @@ export interface AcceptanceArguments {
   junit?: string;
 }
 
-/** A name of its own, so that the run destroys nobody's mesh. */
+/** Its own default, so that the run does not destroy a mesh that is in use. */
 const defaultStack = "acceptance";
 
-/** Steps that a run which brings a stack up does at its end, unless it keeps it. */
+/** Steps at the end of a run that brings a stack up. `--keep` leaves them out. */
 const cleanup = ["destroy", "nothing-left"];
 
 /** @throws UserError naming the flag, its value and what is allowed */
@@ -49,7 +49,7 @@ export function parseArguments(words: string[], steps: readonly { id: string; ti
   }
   const isChosen = (id: string): boolean => {
     if (keep && cleanup.includes(id)) return false;
-    // Whoever brings a stack up destroys it.
+    // A run that brings a stack up also destroys it.
     if (cleanup.includes(id) && only.includes("up-from-nothing")) return true;
     return (only.length === 0 || only.includes(id)) && !skip.includes(id);
   };
@@ -67,7 +67,7 @@ export function parseArguments(words: string[], steps: readonly { id: string; ti
   };
 }
 
-/** As the command line has them. */
+/** The options as commander parses them. */
 interface Options {
   only?: string[];
   skip?: string[];

@@ -9,7 +9,7 @@ import { StepFailed, type Figures } from "./runner";
 
 interface Asked extends Reply {
   target: Target;
-  /** Stands in the request, so that a log of the pod shows it. */
+  /** Part of the request, so that the log of the answering pod shows it. */
   mark: string;
 }
 
@@ -30,10 +30,10 @@ const faultsOf = (asked: readonly Asked[]): string[] =>
   asked.flatMap(({ target, fault }) => (fault === undefined ? [] : [`${target.host}: ${fault}`]));
 
 /**
- * Asks every target again and again until all answer in one round.
+ * Asks all targets again and again until all answer in one round.
  *
- * @returns the round in which they did
- * @throws StepFailed naming those that do not answer in time
+ * @returns the answers of that round
+ * @throws StepFailed naming the targets that do not answer in time
  */
 async function untilAllAnswer(
   { clients, signal }: Context,
@@ -57,9 +57,9 @@ async function pause(signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Asks for every pod of every exported StatefulSet by its name, for the headless names, and for every other mirror.
+ * Asks for every pod of every exported StatefulSet by name, for the headless names, and for every other mirror.
  *
- * @param only a choice of them
+ * @param only selects some of these
  * @throws StepFailed when a name does not answer within half a minute, or when another pod answers
  */
 export async function askEveryName(
@@ -86,7 +86,7 @@ export async function askEveryName(
   throw new StepFailed(wrong.map(({ target, pod }) => `${target.host} was answered by pod ${pod}`).join("\n"));
 }
 
-/** Which pod answered, where a log or the page tells. All pods of the set are looked at, so that a wrong one is found. */
+/** Which pod answered, if a log or the page tells. It searches all pods of the set, so that it finds a wrong one. */
 async function answererOf(mesh: Mesh, { target, mark, body }: Asked): Promise<{ target: Target; pod?: string }> {
   const { link, namespace, set } = target;
   const cluster = mesh.clusters[link.target];
@@ -105,10 +105,10 @@ async function answererOf(mesh: Mesh, { target, mark, body }: Asked): Promise<{ 
 
 export const secondsSince = (began: number): number => Number(((Date.now() - began) / 1000).toFixed(1));
 
-/** No name may fail for this long before all counts as well. Headless names have been seen to die half a minute late. */
+/** The mesh counts as steady after this long without a failure. Headless names were seen to fail half a minute late. */
 const steadySeconds = 30;
 
-/** Asks for every name each second, while other work goes on, and notes the last failure. */
+/** Asks for every name each second while other work goes on, and records the last failure. */
 export class Prober {
   private readonly began = Date.now();
   private lastFailure = this.began;
@@ -124,7 +124,7 @@ export class Prober {
     this.loop = this.run();
   }
 
-  /** @param targets as they were while all was well: a cluster that is down cannot be asked for them */
+  /** @param targets collected before the fault, because a cluster that is down cannot list them */
   static start(context: Context, mesh: Mesh, targets: readonly Target[]): Prober {
     return new Prober(context, mesh, targets);
   }
@@ -145,7 +145,7 @@ export class Prober {
    * Waits until no name has failed for half a minute.
    *
    * @returns seconds from the start to the last failure
-   * @throws StepFailed naming what fails at the end of the time
+   * @throws StepFailed naming the failures that are left at the deadline
    */
   async untilSteady(seconds: number): Promise<number> {
     const end = Date.now() + seconds * 1000;

@@ -5,25 +5,25 @@ import { isReady, runLabel } from "../verify/sandbox";
 import { Deadline, Interrupted } from "../verify/watch";
 import { failureOf, parseReply } from "./requests";
 
-/** Of the acceptance's own pods. It goes with its cluster, or at the end of a run that keeps the clusters. */
+/** Namespace of the acceptance's own pods. It is removed with its cluster, or at the end of a run with `--keep`. */
 const namespace = "mesh-acceptance";
 
 /** Used where no pod of the stack runs a curl image. */
 const curlImage = "curlimages/curl:8.17.0";
 
-/** An injector that restarts answers again within this time, and an image is pulled. */
+/** Enough for a restarting injector to answer again, and for an image to be pulled. */
 const startSeconds = 180;
 
-/** A request takes five seconds at most; after this much its connection is taken for dead. */
+/** A request takes five seconds at most. Its connection counts as dead after this time. */
 const requestSeconds = 15;
 
-/** As far as it is used. The client library's own type is one of `ws`, which is not a dependency of ours. */
+/** The members that are used. The client's own type comes from `ws`, which is not a dependency here. */
 interface Socket {
   on(event: "close", listener: () => void): unknown;
   close(): void;
 }
 
-/** How a command ended, as the API server says it. */
+/** How a command ended, as the API server reports it. */
 interface Status {
   status?: string;
   details?: { causes?: { reason?: string; message?: string }[] };
@@ -31,7 +31,7 @@ interface Status {
 
 /** A command that runs in a pod. */
 export interface Running {
-  /** The exit code; 255 where the connection ended without one. Never rejects. */
+  /** The exit code, or 255 if the connection ended without one. Never rejects. */
   ended: Promise<number>;
   close(): void;
 }
@@ -43,7 +43,7 @@ export interface Reply {
   body: string;
 }
 
-/** A meshed pod of the acceptance's own, from which it sends requests. Nobody restarts it. */
+/** A meshed pod that sends the acceptance's requests. Nothing restarts it. */
 export class Client {
   private constructor(
     readonly source: ClusterClient,
@@ -62,7 +62,7 @@ export class Client {
       const client = new Client(source, `client-${randomBytes(3).toString("hex")}`);
       try {
         await ensureNamespace(source);
-        // While the injector restarts, this call fails, or the pod has no proxy, as the webhooks' failure policy says.
+        // While the injector restarts, this call fails or the pod gets no proxy. The webhook's failure policy decides.
         const pod = await source.core.createNamespacedPod({ namespace, body: podOf(client.pod, image) });
         if (hasProxy(pod)) {
           await client.ready(deadline);
@@ -73,7 +73,7 @@ export class Client {
         if (error instanceof Interrupted) throw error;
         why = reason(error);
       }
-      await client.remove().catch(() => {}); // it goes with the namespace at the latest
+      await client.remove().catch(() => {}); // the end of the namespace removes it at the latest
       if (deadline.leftMs() === 0) throw new Error(`no meshed client starts in ${source.name}: ${why}`);
       await deadline.pause();
     }
@@ -144,7 +144,7 @@ export class Client {
   }
 }
 
-/** One client for each source cluster, started when it is first asked for. */
+/** One client per source cluster, started on first use. */
 export class Clients {
   private readonly current = new Map<string, Client>();
 
@@ -160,7 +160,7 @@ export class Clients {
     return Client.start(source, await curlImageOf(source), this.signal);
   }
 
-  /** The client that is asked for from now on. The caller removes the one before it. */
+  /** Makes `of` return this client from now on. The caller removes the previous one. */
   use(client: Client): void {
     this.current.set(client.source.name, client);
   }
@@ -171,14 +171,14 @@ export class Clients {
     this.current.clear();
   }
 
-  /** Drops all clients, whose clusters are about to go. */
+  /** Drops all clients without removing them, because their clusters are about to be destroyed. */
   forget(): void {
     this.current.clear();
   }
 }
 
 async function ensureNamespace({ core }: ClusterClient): Promise<void> {
-  // The label tells verify, heal and rotate that these pods are seen to here.
+  // The label tells verify, heal and rotate to leave these pods alone.
   const labels = { [runLabel]: "acceptance" };
   const body = { metadata: { name: namespace, labels, annotations: { "linkerd.io/inject": "enabled" } } };
   await core.createNamespace({ body }).catch((error: unknown) => {
@@ -198,7 +198,7 @@ function hasProxy({ spec }: Pod): boolean {
   return [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].some(({ name }) => name === "linkerd-proxy");
 }
 
-/** An image that the cluster has already: it may be on a network with a registry of its own. */
+/** Prefers an image that the cluster already has, because the cluster may be on a network with its own registry. */
 async function curlImageOf({ core }: ClusterClient): Promise<string> {
   const { items } = await core.listPodForAllNamespaces();
   const images = items.flatMap(({ spec }) => spec?.containers.map(({ image }) => image ?? "") ?? []);

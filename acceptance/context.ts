@@ -3,19 +3,19 @@ import type { Belongings } from "./leftovers";
 import type { Mesh } from "./mesh";
 import type { Product } from "./product";
 
-/** What the steps share. */
+/** State that the steps share. */
 export interface Context {
   product: Product;
   clients: Clients;
   signal: AbortSignal;
-  /** The running mesh, connected when it is first asked for. */
+  /** The running mesh, connected on first use. */
   mesh: () => Promise<Mesh>;
   /** Path of the user's own `linkerd`. Undefined if it is not installed. */
   linkerd?: string;
-  /** Filled before the clusters go. */
+  /** Set before the clusters are destroyed. */
   belongings?: Belongings;
   /** Filled when the clusters are up. */
   images: string[];
-  /** Puts the settings back that a rotation changed. */
+  /** Restores the settings that a rotation changed. */
   restoreSettings: () => void;
 }

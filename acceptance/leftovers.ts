@@ -9,10 +9,10 @@ import { physicalNameOf } from "../config/physicalName";
 import { networkOf } from "../config/plan";
 import { mark } from "./product";
 
-/** Plugins of an engine that has ended take a moment to end as well. */
+/** After an engine ends, its plugins take a moment to end as well. */
 const processSeconds = 10;
 
-/** What a stack has on this machine, by name. */
+/** A stack's belongings on this machine, by name. */
 export interface Belongings {
   /** Names of the k3d clusters. Example: `acceptance-east` */
   clusters: string[];
@@ -21,7 +21,7 @@ export interface Belongings {
   volumes: string[];
 }
 
-/** Looks at the stack's containers, which must still be there. */
+/** Finds the belongings from the stack's containers, so these must still exist. */
 export async function belongingsOf(stack: string, env: Environment): Promise<Belongings> {
   const clusters = (readStackFile(stack).get("clusters") as string[]).map((name) => physicalNameOf(stack, name));
   const mounts = '{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{end}}{{end}}';
@@ -35,7 +35,7 @@ export async function belongingsOf(stack: string, env: Environment): Promise<Bel
 }
 
 /**
- * Lists everything that the stack has left on this machine, in words. Empty if nothing is left.
+ * Lists everything that the stack has left on this machine, in words.
  *
  * @param runId marks the processes of this run
  */
@@ -62,7 +62,7 @@ export async function leftovers(
   ];
 }
 
-/** Containers of the clusters by name, running or not. Docker takes several labels as all of them, so it asks for each. */
+/** Names of the clusters' containers, running or not. One query per cluster: Docker combines labels with AND. */
 async function containersOf(clusters: string[], env: Environment): Promise<string[]> {
   const lists = clusters.map((cluster) =>
     docker(env, "ps", "--all", "--filter", `label=k3d.cluster=${cluster}`, "--format", "{{.Names}}"),
@@ -76,7 +76,7 @@ async function docker(env: Environment, ...args: string[]): Promise<string[]> {
   return stdout.split("\n").filter((line) => line.trim() !== "");
 }
 
-/** Contexts, clusters and users of these names. */
+/** Contexts, clusters and users with these names in a kubeconfig. */
 export function entriesOf(file: string, names: string[]): string[] {
   if (!fs.existsSync(file)) return [];
   const config = (parse(fs.readFileSync(file, "utf8")) ?? {}) as Record<string, { name: string }[] | null | undefined>;
@@ -85,7 +85,7 @@ export function entriesOf(file: string, names: string[]): string[] {
   );
 }
 
-/** Processes of this run that do not end. Only Linux shows what a process was started with. */
+/** Processes of this run that do not end. Only Linux shows the environment of a process. */
 async function processesLeft(runId: string): Promise<string[]> {
   if (process.platform !== "linux") return [];
   for (const end = Date.now() + processSeconds * 1000; ; await sleep(500)) {

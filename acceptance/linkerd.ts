@@ -1,13 +1,10 @@
 import { whichProgram } from "../lib/files";
 import { capture } from "../lib/run";
+import { checkResults } from "../verify/linkerd";
 
-/** The user's own `linkerd`: $LINKERD, as `npm run verify -- --linkerd` takes it, else the one on PATH. */
+/** The user's own `linkerd`: $LINKERD, as for `npm run verify -- --linkerd`, or else the one on PATH. */
 export async function findLinkerd(): Promise<string | undefined> {
   return process.env.LINKERD || (await whichProgram("linkerd"));
-}
-
-interface CheckOutput {
-  categories?: { categoryName: string; checks?: { description: string; error?: string; result: string }[] }[];
 }
 
 /** One check of `linkerd check` that failed. */
@@ -16,23 +13,18 @@ export interface FailedCheck {
   what: string;
 }
 
-/** Checks of the multicluster extension, which `linkerd check` runs as well. */
+/** Category of the multicluster extension's checks. `linkerd check` runs these as well. */
 export const extensionCategory = "linkerd-multicluster";
 
 /**
- * Reads what `linkerd check --output json` printed: one document of its own, and one for each extension.
+ * Reads the output of `linkerd check --output json`.
  *
- * @returns the checks that failed; warnings do not count
+ * @returns the checks that failed, without warnings
  */
 export function failedChecks(text: string): FailedCheck[] {
-  const documents = text.split(/(?<=^\}\n)/m).filter((document) => document.trim() !== "");
-  return documents.flatMap((document) =>
-    ((JSON.parse(document) as CheckOutput).categories ?? []).flatMap(({ categoryName, checks }) =>
-      (checks ?? [])
-        .filter(({ result }) => result === "error")
-        .map(({ description, error = "" }) => ({ category: categoryName, what: `${description}: ${error}` })),
-    ),
-  );
+  return checkResults(text)
+    .filter(({ result }) => result === "error")
+    .map(({ category, description, error = "" }) => ({ category, what: `${description}: ${error}` }));
 }
 
 /** Runs `linkerd check` against a context of the user's kubeconfig. */

@@ -6,7 +6,7 @@ import type { Client, Clients, Running } from "./client";
 import { loadTargets, type Mesh, type Target } from "./mesh";
 import { loadScript, parseLine, tally, type Request, type Tally } from "./requests";
 
-/** As components/linkerd.ts puts it on every pod that a rotation restarts. */
+/** components/linkerd.ts puts it on every pod that a rotation restarts. */
 const trustAnnotation = "linkerd-multicluster-mesh/trust";
 
 /** The loop ends by itself after this time, even if the acceptance was killed. */
@@ -15,13 +15,13 @@ const longestSeconds = 3600;
 /** A request in flight takes three seconds at most. */
 const stopSeconds = 15;
 
-/** What came of a load. */
+/** The result of a load. */
 export interface LoadResult {
-  /** By host, with the kind of name it is. */
+  /** By host. */
   requests: Record<string, { kind: Target["kind"] } & Tally>;
   /** How often a client was replaced because the control plane had new certificates. */
   clientsReplaced: number;
-  /** How often the connection to a client broke. The requests of that moment are not counted. */
+  /** How often the connection to a client broke. Requests at that moment are not counted. */
   clientsLost: number;
   /** Lines that could not be read. */
   unreadable: number;
@@ -30,12 +30,12 @@ export interface LoadResult {
 }
 
 /**
- * Sends requests from every source until it is stopped: one of each StatefulSet's pods by name, all headless names, all
- * clusterIP mirrors, each every half second.
+ * Sends requests from every source until it is stopped: to one pod of each StatefulSet by name, to all headless names,
+ * and to all clusterIP mirrors. Each gets one request every half second.
  *
- * A client's proxy reads the trust roots once, when it starts. So each client is replaced whenever the control plane of its
- * cluster runs with new certificates, as a user's own workloads are. The new client sends before the old one stops, and the
- * old one finishes its requests before its pod goes. So no failed request is due to a client's end.
+ * A client's proxy reads the trust roots once, when it starts. So each client is replaced whenever the control plane of
+ * its cluster runs with new certificates, as a user's own workloads are. The new client sends before the old one stops.
+ * The old one finishes its requests before its pod is removed. So no failed request is due to a client's end.
  */
 export class Load {
   private constructor(
@@ -75,8 +75,8 @@ export class Load {
 }
 
 /**
- * Why a load is no good, or undefined. A pod's own name may fail while that pod restarts. Other pods stand behind the
- * headless name and behind the mirror of a Deployment, so those may not fail.
+ * Why a load fails its step, or undefined. A pod's own name may fail while that pod restarts. Other pods stand behind
+ * the headless name and behind the mirror of a Deployment, so those may not fail.
  */
 export function loadFault({ requests }: Pick<LoadResult, "requests">): string | undefined {
   const faults = Object.entries(requests).flatMap(([host, { kind, sent, answered, failed }]) => {
@@ -167,7 +167,7 @@ class Loop {
     this.lines.push(...lines);
   }
 
-  /** Has the loop finish the requests that are under way. */
+  /** Lets the loop finish its requests in flight, then ends it. */
   async stop(): Promise<void> {
     this.stopping = true;
     await this.client.run(["touch", this.stopFile], () => {}).ended;

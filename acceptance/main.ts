@@ -46,7 +46,7 @@ export async function run(words: string[]): Promise<number> {
 }
 
 /**
- * A run from nothing destroys its stack, so it takes none that is there. Single steps need one that is.
+ * A run from nothing destroys its stack, so it refuses a stack that is up. Single steps need a stack that is up.
  *
  * @param isUp whether the stack has resources
  * @throws UserError
@@ -124,9 +124,9 @@ function write(file: string, text: string): void {
 }
 
 /**
- * Reads the settings that a rotation writes into the stack's file. A stack that is gone has no generations.
+ * Reads the settings that a rotation writes into the stack's file. After the stack is destroyed, they must not stay.
  *
- * @returns puts them back
+ * @returns a function that restores them
  */
 export function rememberSettings(file: string): () => void {
   const keys = ["trustAnchors", "issuerGeneration"].map((key) => ["config", `${project}:${key}`]);

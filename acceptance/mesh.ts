@@ -2,7 +2,7 @@ import type * as k8s from "@kubernetes/client-node" with { "resolution-mode": "i
 import { stackOutputs } from "../stacks/stack";
 import type { Environment } from "../lib/run";
 import { connect, type ClusterClient, type Service } from "../verify/api";
-import { exportLabel, isHeadless, mirrorName } from "../verify/mirrors";
+import { exportLabel, isHeadless, mirrorName } from "../verify/mirroredServices";
 import { parseStack, type LinkName, type Stack } from "../verify/stack";
 import { StepFailed } from "./runner";
 
@@ -25,7 +25,7 @@ export async function connectMesh(name: string, env: Environment): Promise<Mesh>
 /** A name that a source cluster can ask. */
 export interface Target {
   link: LinkName;
-  /** `pod`: one pod's own name. `headless`: its service's name. `clusterIP`: the mirror of a service without pod names. */
+  /** `pod`: name of one pod. `headless`: name of its service. `clusterIP`: mirror of a service without pod names. */
   kind: "pod" | "headless" | "clusterIP";
   /** Example: `nginx-set-0.nginx-svc-west.default.svc.east.cluster.local:80` */
   host: string;
@@ -36,7 +36,7 @@ export interface Target {
   pods: string[];
 }
 
-/** Names that one link gives its source: exported services with a port, and the pods of StatefulSets behind them. */
+/** The names that a link adds to its source: exported services with a port, and pods of StatefulSets behind them. */
 export function targetsOf(
   link: LinkName,
   sourceDomain: string,
@@ -63,7 +63,7 @@ export function targetsOf(
   });
 }
 
-/** Every name of every link, from what the clusters hold now. */
+/** Every name of every link, from the present state of the clusters. */
 export async function allTargets({ stack, clusters }: Mesh): Promise<Target[]> {
   const perLink = stack.links.map(async (link) => {
     const [source, target] = [clusters[link.source], clusters[link.target]];
@@ -77,14 +77,18 @@ export async function allTargets({ stack, clusters }: Mesh): Promise<Target[]> {
   return (await Promise.all(perLink)).flat();
 }
 
-/** The same, where the test is worth nothing without a pod to ask by name. */
+/**
+ * The same, for tests that need a pod to ask by name.
+ *
+ * @throws StepFailed if there is none
+ */
 export async function targetsWithPods(mesh: Mesh): Promise<Target[]> {
   const targets = await allTargets(mesh);
   if (targets.some(({ kind }) => kind === "pod")) return targets;
   throw new StepFailed("no cluster exports a headless service with a port and a StatefulSet: there is no pod to ask");
 }
 
-/** What the load asks: one pod of each set, and every name behind which the gateway chooses. */
+/** The targets of a load: one pod of each set, and every name for which the gateway chooses the pod. */
 export function loadTargets(targets: readonly Target[]): Target[] {
   const seen = new Set<string>();
   return targets.filter(({ kind, link, namespace, set }) => {
@@ -94,7 +98,7 @@ export function loadTargets(targets: readonly Target[]): Target[] {
   });
 }
 
-/** Images of all pods, and of the nodes where they are given. */
+/** Images of all pods. */
 export async function podImages({ clusters }: Mesh): Promise<string[]> {
   const lists = await Promise.all(Object.values(clusters).map(({ core }) => core.listPodForAllNamespaces()));
   const specs = lists.flatMap(({ items }) => items.map(({ spec }) => spec));

@@ -8,7 +8,7 @@ interface Index {
 }
 
 /**
- * The newest version that a Helm repository has of all three charts, for the weekly run.
+ * The newest version of which a Helm repository has all three charts, for the weekly run.
  *
  * @param index the repository's index.yaml
  */
@@ -27,7 +27,7 @@ export function newestLinkerd(index: string): { version: string; release: string
   return { version, release: controlPlane?.appVersion ?? `edge-${version.slice(2)}` };
 }
 
-/** `node --import tsx acceptance/newestLinkerd.ts < index.yaml`: two lines for a workflow's environment. */
+/** `node --import tsx acceptance/newestLinkerd.ts < index.yaml` prints two lines for a workflow's environment. */
 async function main(): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);

@@ -8,19 +8,19 @@ import { readUpdate } from "../timeline/events";
 import { lastLog } from "../timeline/main";
 import { StepFailed } from "./runner";
 
-/** Every process that the acceptance starts has it in its environment, and so do theirs. */
+/** Environment variable of every process that the acceptance starts. Their child processes inherit it. */
 export const mark = "MESH_ACCEPTANCE";
 
-/** How many lines of a failed command the report shows. The log has all of them. */
+/** How many lines of a failed command the report shows. The log has all. */
 const shownLines = 8;
 
-/** The product as a user has it: its npm scripts, and pulumi by hand. What they print goes to a log. */
+/** The product as a user has it: its npm scripts, and pulumi by hand. Their output goes to a log. */
 export class Product {
   private constructor(
     readonly stack: string,
-    /** With the tools on PATH, for programs that the acceptance calls by itself. */
+    /** Has the tools on PATH, for programs that the acceptance calls directly. */
     readonly env: Environment,
-    /** Of this run, for `mark`. */
+    /** Value of `mark` in this run. */
     readonly runId: string,
     readonly log: string,
     private readonly output: fs.promises.FileHandle,
@@ -36,7 +36,7 @@ export class Product {
     await this.output.close();
   }
 
-  /** Runs `npm run <script> -- <args>`, as a user types it. Each script finds tools and state by itself. */
+  /** Runs `npm run <script> -- <args>`, as a user types it. Each script finds the tools and the state by itself. */
   async script(script: string, ...args: string[]): Promise<void> {
     await this.run(`npm run ${script} -- ${args.join(" ")}`, "npm", ["run", "--silent", script, "--", ...args], {});
   }
@@ -68,7 +68,7 @@ export class Product {
     throw new StepFailed(`pulumi preview ended with ${code}:\n${lastLines(errorsIn(stdout) || stderr)}`);
   }
 
-  /** Runs one of the scripts that update the stack. Returns what the engine did. */
+  /** Runs a script that updates the stack. Returns the number of changes by operation. */
   async update(script: string, ...args: string[]): Promise<Record<string, number>> {
     const before = newestLog(this.stack);
     await this.script(script, ...args);
@@ -115,16 +115,16 @@ function newestLog(stack: string): string | undefined {
   }
 }
 
-/** Errors first: what follows from them may be hundreds of lines. */
+/** Prefers lines with errors, because hundreds of other lines may follow them. */
 export function lastLines(output: string): string {
   const lines = output.split("\n").filter((line) => line.trim() !== "");
   const errors = lines.filter((line) => /error|failed|refused/i.test(line));
   return (errors.length > 0 ? errors.slice(0, shownLines) : lines.slice(-shownLines)).join("\n");
 }
 
-/** What a preview would do. */
+/** The changes that a preview shows. */
 export interface Preview {
-  /** How many resources each operation is for, without those that nothing happens to. Example: `{ create: 212 }` */
+  /** Number of resources per operation, without unchanged ones. Example: `{ create: 212 }` */
   changes: Record<string, number>;
   /** Example: `update mesh-west-gateway` */
   steps: string[];

@@ -1,13 +1,13 @@
 import { escapeXml } from "../lib/xml";
 import { type Figures, type Outcome, verdict, type Verdict } from "./runner";
 
-/** Everything the report says. */
+/** The contents of the report. */
 export interface Report {
   stack: string;
   runtime: string;
   /** Example: `{ node: "v22.1.0", k3d: "5.9.0" }` */
   versions: Record<string, string>;
-  /** What the clusters ran. Empty where they never came up. */
+  /** Images that the clusters ran. Empty if they never came up. */
   images: string[];
   steps: Outcome[];
   /** Steps that the command line left out. */

@@ -1,15 +1,15 @@
 /** One request as the load client's shell loop wrote it. */
 export interface Request {
-  /** When it was sent, seconds since 1970, by the client's clock. */
+  /** Time of sending by the client's clock, in seconds since 1970. */
   at: number;
   /** The host that was asked. */
   host: string;
-  /** HTTP status, 0 when there was none. */
+  /** HTTP status, or 0 if there was none. */
   status: number;
   /** Exit code of curl. */
   exit: number;
   seconds: number;
-  /** Value of the header by which a proxy says that it answered by itself. */
+  /** Value of the header by which a proxy marks an answer of its own. */
   proxyError?: string;
 }
 
@@ -17,8 +17,8 @@ export interface Request {
 export const proxyErrorHeader = "l5d-proxy-error";
 
 /**
- * Sends requests to several hosts side by side, each every half second, and prints a line for each request. Ends after the
- * given seconds, or when the stop file appears.
+ * Sends requests to several hosts side by side, to each every half second, and prints one line per request. Ends after
+ * the given seconds, or when the stop file appears.
  *
  * Arguments: stop file, seconds, hosts. A plain POSIX shell runs it, as curl's own image has no other.
  */
@@ -37,7 +37,7 @@ for host; do ask "$host" & done
 wait
 `;
 
-/** Reads one line of the load client. Undefined when it is not whole. */
+/** Reads one line of the load client. Undefined if the line is incomplete. */
 export function parseLine(line: string): Request | undefined {
   const [, at, host, status, exit, seconds, error = ""] =
     /^(\d+)\S* (\S+) (\d{3}) (\d+) ([\d.]+)(?: (.*))?$/.exec(line.trimEnd()) ?? [];
@@ -64,14 +64,14 @@ const curlFailures: Record<number, string> = {
   56: "connection broken",
 };
 
-/** Why this is no answer of the service, in words that can be counted, or undefined when it is one. */
+/** The kind of failure, or undefined if the service answered. Reports count failures by kind. */
 export function failureOf({ status, exit, proxyError }: Pick<Request, "status" | "exit" | "proxyError">) {
   if (exit !== 0) return curlFailures[exit] ?? `curl ended with ${exit}`;
   if (proxyError !== undefined) return "proxy error";
   return status >= 200 && status < 400 ? undefined : `HTTP ${status}`;
 }
 
-/** What became of the requests to one host. */
+/** The results of the requests to one host. */
 export interface Tally {
   sent: number;
   answered: number;
@@ -92,7 +92,7 @@ export function tally(requests: readonly Request[]): Record<string, Tally> {
     const failure = failureOf(request);
     if (failure === undefined) count.answered += 1;
     else count.failed[failure] = (count.failed[failure] ?? 0) + 1;
-    // The first request begins the clock, and the last one ends it, answered or not.
+    // The first request starts the clock and the last one stops it, answered or not.
     const silence = at - (answers[host] ?? at);
     count.longestSilence = Math.max(count.longestSilence, Number(silence.toFixed(1)));
     if (failure === undefined || answers[host] === undefined) answers[host] = at;
@@ -110,8 +110,8 @@ export function parseReply(text: string): { status: number; proxyError?: string;
 }
 
 /**
- * Which pod answered, as far as it can be told: the one whose log has the request's mark, else the one whose name is in the
- * page. The standard nginx image writes the log, and its page names nobody.
+ * Which pod answered, if it can be told: the pod whose log has the request's mark, or else the pod whose name is in the
+ * page. The standard nginx image writes the log, but its page names no pod.
  *
  * @param logs the log of each pod that may have answered
  */

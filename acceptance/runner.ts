@@ -1,17 +1,17 @@
 /** How a step ended. `skipped`: a step that it needs did not pass. `not run`: this machine lacks a tool for it. */
 export type Result = "passed" | "failed" | "skipped" | "not run";
 
-/** What a step measured or counted. Example: `{ resources: 212 }` */
+/** Measurements and counts of a step. Example: `{ resources: 212 }` */
 export type Figures = Record<string, unknown>;
 
 /** One step of the life cycle. */
 export interface Step<Context> {
-  /** What `--only` and `--skip` take. */
+  /** The value for `--only` and `--skip`. */
   id: string;
   title: string;
-  /** What must hold for the step to pass. */
+  /** The assertion that must hold for the step to pass. */
   asserts: string;
-  /** Ids of steps that must have passed. A step that was not chosen does not count. */
+  /** Ids of steps that must have passed. Steps that were not chosen do not count. */
   needs: string[];
   /** Clears up: runs even after a failure or an interruption. */
   cleanup?: true;
@@ -44,8 +44,8 @@ export class NotRun extends Error {}
  * Runs the steps one after the other, each timed. A step that did not pass skips those that need it.
  *
  * @param signal after it is aborted, only cleanup steps run
- * @param began told before a step runs
- * @param ended told when its outcome is known
+ * @param began called before a step runs
+ * @param ended called when its outcome is known
  */
 export async function runSteps<Context>(
   steps: readonly Step<Context>[],

@@ -5,7 +5,7 @@ import { root } from "../lib/paths";
 import { capture, type Environment } from "../lib/run";
 import { readStackFile } from "../stacks/stackFile";
 
-/** Versions of everything that the run stands on. "unknown" where a program does not say. */
+/** Versions of everything that the run depends on. "unknown" if a program does not print one. */
 export async function versionsOf(
   stack: string,
   env: Environment,
@@ -26,7 +26,7 @@ export async function versionsOf(
   return { ...programs, "linkerd chart": chartVersion(stack), "linkerd CLI": cli };
 }
 
-/** As the settings have it: of the charts in a directory, else the version that is asked of the repository. */
+/** Version of the charts in the chart directory if the settings name one, or else the version in the settings. */
 export function chartVersion(stack: string): string {
   const { get } = readStackFile(stack);
   const directory = (get("chartDirectory") as string | undefined) ?? process.env.MESH_CHART_DIRECTORY;

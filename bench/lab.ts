@@ -12,25 +12,25 @@ import { withoutCheckpoints } from "../stacks/stack";
 import { type Cost, measure, together } from "./measure";
 import type { StateSize } from "./results";
 
-/** A stack that is only there to be measured. */
+/** A stack that exists only to be measured. */
 export interface LabStack {
   /** Runs a pulumi command on it. Example: `stack.pulumi("up", "--yes")` */
   pulumi: (verb: string, ...flags: string[]) => Promise<Cost>;
-  /** Raises it from nothing, as `npm start` does. */
+  /** Brings it up from nothing, as `npm start` does. */
   raise: () => Promise<Cost>;
-  /** Its state with secrets in plain. */
+  /** Its state with secrets in plain text. */
   export: () => Promise<string>;
   state: () => Promise<StateSize>;
 }
 
-/** A place apart: state, clusters, kubeconfig and logs of a measurement, in one temporary directory. */
+/** Keeps state, clusters, kubeconfig and logs of a measurement in one temporary directory. */
 export class Lab {
   readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), "mesh-bench-"));
   readonly log = path.join(this.directory, "log.txt");
   readonly env: Environment;
   private readonly stacks: LabStack[] = [];
 
-  /** @param tools PATH, and which charts */
+  /** @param tools the environment that selects tools and charts */
   constructor(tools: Environment) {
     const inside = (name: string) => path.join(this.directory, name);
     for (const name of ["state", "kwok", "data"]) fs.mkdirSync(inside(name));
@@ -47,9 +47,9 @@ export class Lab {
     };
   }
 
-  /** Makes a stack of the project in `cwd`; nothing is written into the project. */
+  /** Creates a stack of the project in `cwd`, without writing into the project. */
   async stack(name: string, config: Record<string, unknown>, cwd = root): Promise<LabStack> {
-    // `stack init` writes beside the Pulumi.yaml of where it is run.
+    // `stack init` writes beside the Pulumi.yaml of its working directory.
     const settings = path.join(this.directory, name);
     fs.mkdirSync(settings);
     fs.copyFileSync(path.join(cwd, "Pulumi.yaml"), path.join(settings, "Pulumi.yaml"));
@@ -62,7 +62,7 @@ export class Lab {
     const run = (how: Environment, verb: string, ...more: string[]) =>
       measure("pulumi", [verb, ...flags, ...more], { env: { ...this.env, ...how }, cwd, log: this.log });
     const stack: LabStack = {
-      // As the npm scripts run it.
+      // Uses the settings of the npm scripts.
       pulumi: (verb, ...more) => run(verb === "destroy" ? withoutCheckpoints : {}, verb, ...more),
       raise: async () => {
         const costs: Cost[] = [];
@@ -84,7 +84,7 @@ export class Lab {
     return stack;
   }
 
-  /** Destroys what stands and removes the directory. On failure it is left, with its log, and named. */
+  /** Destroys the stacks and removes the directory. On failure the directory stays, and the error names it. */
   async close(): Promise<void> {
     try {
       for (const stack of this.stacks) {
@@ -103,13 +103,13 @@ export class Lab {
   }
 }
 
-/** kwokctl keeps what it downloaded under its directory, which is another one here. */
+/** kwokctl caches downloads in its directory. The lab has its own directory, so this links the user's cache there. */
 function shareKwokCache(directory: string): void {
   const cache = path.join(process.env.KWOK_WORKDIR ?? path.join(os.homedir(), ".kwok"), "cache");
   if (fs.existsSync(cache)) fs.symlinkSync(cache, path.join(directory, "cache"));
 }
 
-/** First of `count` neighbouring ports that are free now, below those that systems hand out by themselves. */
+/** First of `count` consecutive free ports, below the range from which systems assign ports. */
 export async function freePorts(count: number): Promise<number> {
   for (let base = 12_000 + 100 * Math.floor(Math.random() * 150); base + count < 32_000; base += 100) {
     const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(base + i)));

@@ -13,7 +13,7 @@ import { plot, type Series } from "./plot";
 import { machine, type Row, rowsOf, table } from "./report";
 import { Results } from "./results";
 
-/** What `npm run bench` is told. */
+/** Arguments of `npm run bench`. */
 export interface BenchArguments {
   rounds: number;
   only: string[];
@@ -25,7 +25,7 @@ export interface BenchArguments {
 /**
  * `npm run bench [-- --rounds N] [--only preview|rehearsal|growth] [--json FILE] [--plot FILE.svg] [--charts DIRECTORY]`
  *
- * Measures on stacks of its own, in a temporary directory. Linux only: CPU time and memory are read from /proc.
+ * Measures its own stacks, in a temporary directory. Linux only: CPU time and memory are read from /proc.
  */
 export async function run(args: string[]): Promise<number> {
   const { rounds, only, json, plot: picture, charts: chartDirectory } = parseArguments(args);
@@ -43,7 +43,7 @@ export async function run(args: string[]): Promise<number> {
   try {
     for (const name of only) await measures[name]?.(lab, rounds, results);
   } finally {
-    // What was measured before a failure is told all the same.
+    // Reports the figures even after a failure.
     const rows = rowsOf(results);
     console.log(`${before.cores} x ${before.cpu}, ${before.memoryGiB} GiB, ${before.system}, Node.js ${before.node}`);
     console.log(`Load before ${before.load}, after ${machine().load}\n\n${table(rows, results)}`);
@@ -101,7 +101,7 @@ async function needKubectlAndOpenssl(): Promise<void> {
   }
 }
 
-/** One series a cost, over the numbers of clusters that were measured. */
+/** One series per cost, over the measured numbers of clusters. */
 export function growthOf(rows: Row[], { states }: Pick<Results, "states">): Series[] {
   const measured = rows.flatMap((row) => {
     const clusters = /^up, (\d+) clusters$/.exec(row.figure)?.[1];

@@ -3,21 +3,21 @@ import * as fs from "node:fs";
 import { type Environment, UserError } from "../lib/run";
 import { treeOf, endedChildrenCpu, memoryOf, type Role } from "./processes";
 
-/** What one run of a program cost, with all processes below it but the clusters' servers. */
+/** The cost of one run of a program and its descendants, without the clusters' servers. */
 export interface Cost {
   /** Wall time, seconds. */
   seconds: number;
-  /** CPU seconds, user and system. Of all ended processes: from the kernel, exact. */
+  /** CPU seconds, user and system, of all ended processes. Exact, from the kernel. */
   cpu: number;
-  /** The same by role, from samples: what a process used in its last half second is missing. */
+  /** The same by role, from samples. The last half second of each process is missing. */
   cpuByRole: Partial<Record<Role, number>>;
-  /** The most memory that stood at once, bytes, from samples twice a second. */
+  /** Peak memory in bytes, from samples twice a second. */
   memory: number;
-  /** How many processes each role had in all. */
+  /** How many processes each role had in total. */
   processes: Partial<Record<Role, number>>;
 }
 
-/** How often processes are looked at, milliseconds. */
+/** Time between samples, in milliseconds. */
 const interval = 500;
 
 /** How many lines of a failed program's output are shown. */
@@ -28,11 +28,11 @@ const signals = ["SIGINT", "SIGTERM"] as const;
 /**
  * Runs a program to its end and measures it.
  *
- * Its CPU time is what the kernel adds to this process's ended children, so only one may be measured at a time. kwokctl's
- * servers outlive it and are adopted by init: they never count.
+ * The kernel adds the program's CPU time to this process's ended children, so only one may be measured at a time.
+ * kwokctl's servers never count: they outlive the program, and init adopts them.
  *
- * @param log file that takes its output
- * @throws UserError when it fails, and when it was interrupted, so that whoever measures can clear up
+ * @param log file for the program's output
+ * @throws UserError when the program fails or is interrupted, so that the caller can clean up
  */
 export async function measure(
   command: string,
@@ -48,7 +48,7 @@ export async function measure(
   try {
     const code = await new Promise<number>((resolve, reject) => {
       const env = { ...process.env, ...options.env };
-      // A group of its own: Ctrl-C at a terminal reaches it once, from here, and it can end in order.
+      // In its own process group, Ctrl-C reaches the program only once, through `forward`. It can then end cleanly.
       const child = spawn(command, args, { cwd: options.cwd, env, stdio: ["ignore", output, output], detached: true });
       forward = (signal) => child.kill(signal);
       for (const signal of signals) process.on(signal, forward);
@@ -59,7 +59,7 @@ export async function measure(
     });
     const seconds = (performance.now() - began) / 1000;
     if (code !== 0) {
-      // The log goes with the laboratory, so its end is told here.
+      // The error shows the end of the log, because the log is deleted with the lab.
       const end = fs.readFileSync(options.log, "utf8").trimEnd().split("\n").slice(-lastLines).join("\n");
       throw new UserError(`${command} ${args.join(" ")} ended with ${code}:\n${end}`);
     }
@@ -71,7 +71,7 @@ export async function measure(
   }
 }
 
-/** What several runs cost, one after the other. */
+/** The total cost of several runs, one after the other. */
 export function together(costs: Cost[]): Cost {
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
   const byRole = (figures: Partial<Record<Role, number>>[]) => {
@@ -95,7 +95,7 @@ class Sampler {
     let memory = 0;
     for (const { process: found, role } of treeOf(root)) {
       memory += memoryOf(found.pid);
-      // A shell becomes another program by exec, so the last role counts.
+      // The last role counts, because a shell may turn into another program by exec.
       this.seen.set(found.pid, { role, cpu: found.cpu });
     }
     this.memory = Math.max(this.memory, memory);

@@ -8,14 +8,14 @@ import { type Cost, measure } from "./measure";
 import { render, write } from "./render";
 import type { Results } from "./results";
 
-/** What can be measured, by the names that --only takes. Each adds its figures to the results, `rounds` times over. */
+/** The measurements, by the names for --only. Each adds its figures to the results, once per round. */
 export const measures: Record<string, (lab: Lab, rounds: number, results: Results) => Promise<void>> = {
   preview: measurePreviews,
   rehearsal: measureRehearsal,
   growth: measureGrowth,
 };
 
-/** kwok takes six a cluster: plan.ts. */
+/** kwok needs six ports per cluster: plan.ts. */
 const portsPerCluster = 6;
 
 async function rehearsalConfig(clusters: string[], manifests: string): Promise<Record<string, unknown>> {
@@ -33,7 +33,7 @@ async function measurePreviews(lab: Lab, rounds: number, results: Results): Prom
   const mesh = await lab.stack("previewed", await rehearsalConfig(["east", "west"], path.join(root, "manifests")));
   for (const stack of [empty, mesh]) {
     await stack.pulumi("up", "--yes", "--skip-preview");
-    // The first one fills caches (files, compiled TypeScript).
+    // The first preview fills caches (files, compiled TypeScript).
     await stack.pulumi("preview");
   }
   for (let round = 1; round <= rounds; round++) {
@@ -43,7 +43,7 @@ async function measurePreviews(lab: Lab, rounds: number, results: Results): Prom
   await mesh.pulumi("destroy", "--yes", "--skip-preview");
 }
 
-/** The rehearsal up, up again, up with a changed manifest, down; and the same objects by the shell script. */
+/** Measures up, up again, up with a changed manifest, and destroy. Then the shell script applies the same objects. */
 async function measureRehearsal(lab: Lab, rounds: number, results: Results): Promise<void> {
   for (let round = 1; round <= rounds; round++) {
     const manifests = path.join(lab.directory, `manifests-${round}`);
@@ -105,7 +105,7 @@ async function tell(round: number, figure: string, measured: Promise<Cost>): Pro
   return cost;
 }
 
-/** Gives the pods of the first Deployment found another annotation. */
+/** Changes an annotation on the pods of the first Deployment found. */
 function changeManifest(directory: string): void {
   for (const name of fs.readdirSync(directory, { recursive: true }).map(String).sort()) {
     if (!/\.ya?ml$/.test(name)) continue;

@@ -1,6 +1,6 @@
 import { escapeXml } from "../lib/xml";
 
-/** One line of points, drawn in a panel of its own. */
+/** One line of points, drawn in its own panel. */
 export interface Series {
   /** Example: `up, seconds` */
   title: string;
@@ -10,10 +10,10 @@ export interface Series {
 const panel = { width: 300, height: 210, left: 46, right: 14, top: 34, bottom: 34 };
 
 /**
- * Small panels side by side, one a series, each from 0 to its own highest point. The dashed line is what proportion to
- * the first point would give: what lies on it costs the same for every cluster.
+ * Draws small panels side by side, one per series, each from 0 to its own highest point. The dashed line shows
+ * proportional growth from the first point: on it, every cluster costs the same.
  *
- * @param xTitle what all panels have below. Example: `clusters`
+ * @param xTitle the label below each panel. Example: `clusters`
  */
 export function plot(title: string, xTitle: string, series: Series[]): string {
   const width = Math.max(1, series.length) * panel.width;
@@ -57,11 +57,11 @@ function draw({ title, points }: Series, xTitle: string): string {
   ].join("");
 }
 
-/** The least of 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, ... that is not below. */
+/** The smallest of 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, ... that is at least the value. */
 export function niceAbove(value: number): number {
   if (value <= 0) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
   const least = ([1, 2, 3, 4, 5, 6, 8].find((digit) => digit * power >= value) ?? 10) * power;
-  // 3 * 0.1 is not 0.3.
+  // Rounds, because 3 * 0.1 is not 0.3.
   return Number(least.toPrecision(1));
 }

@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-/** Who a process under `pulumi` is. `cluster` is a simulated cluster's server, which is nobody's cost here. */
+/** The role of a process under `pulumi`. `cluster` is a simulated cluster's server. It does not count as a cost. */
 export type Role = "engine" | "language host" | "program" | `provider ${string}` | "command" | "cluster";
 
-/** One process as /proc shows it. */
+/** One process, from /proc. */
 export interface Process {
   pid: number;
   parent: number;
@@ -17,7 +17,7 @@ const ticks = 100;
 
 /** @example parseStat("17 (node) S 1 17 ...") */
 export function parseStat(stat: string): Process {
-  // The name is in brackets and may hold anything, brackets too.
+  // The name is in parentheses and may contain anything, even parentheses.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return {
     pid: Number(stat.slice(0, stat.indexOf(" "))),
@@ -26,7 +26,7 @@ export function parseStat(stat: string): Process {
   };
 }
 
-/** CPU seconds of all children of this process that ended and were waited for, with theirs. From the kernel, so exact. */
+/** CPU seconds of all ended and awaited descendants of this process. Exact, from the kernel. */
 export function endedChildrenCpu(): number {
   const stat = fs.readFileSync("/proc/self/stat", "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -44,7 +44,7 @@ export function roleOf(commandLine: string[]): Role {
   return /^(etcd|kube-.*|kwok)$/.test(first) ? "cluster" : "command";
 }
 
-/** The process `root` and those below it, without clusters' servers and what is below them. */
+/** The process `root` and its descendants, without clusters' servers and their descendants. */
 export function treeOf(root: number): { process: Process; role: Role }[] {
   const children = new Map<number, Process[]>();
   const queue: Process[] = [];
@@ -58,7 +58,7 @@ export function treeOf(root: number): { process: Process; role: Role }[] {
   const found: { process: Process; role: Role }[] = [];
   for (let process = queue.pop(); process; process = queue.pop()) {
     const commandLine = read(`/proc/${process.pid}/cmdline`);
-    // Empty once the process has ended and before it is waited for.
+    // The command line of a zombie is empty.
     if (!commandLine) continue;
     const role = roleOf(commandLine.split("\0"));
     if (role === "cluster") continue;
@@ -68,13 +68,13 @@ export function treeOf(root: number): { process: Process; role: Role }[] {
   return found;
 }
 
-/** Memory in bytes, shared pages counted in parts, so that the sum over processes is what the machine gave. */
+/** Memory in bytes. Each process gets its part of shared pages, so sums over processes are correct. */
 export function memoryOf(pid: number): number {
   const kilobytes = /^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`) ?? "")?.[1];
   return Number(kilobytes ?? 0) * 1024;
 }
 
-/** A process may end while it is looked at. */
+/** Undefined if the process has ended meanwhile. */
 function read(file: string): string | undefined {
   try {
     return fs.readFileSync(file, "utf8");

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { type PackedDefinitions, unpack } from "../components/stripCrds";
 
-/** What the shell script applies together, in this order, by what it is found by in a resource's URN. */
+/** Groups of objects that the shell script applies together, with a pattern for their URNs. The first match counts. */
 const phases: { name: string; has: RegExp }[] = [
   { name: "50-access", has: /\$mesh:index:RemoteAccess\$/ },
   { name: "61-link", has: /:Link::/ },
@@ -29,9 +29,9 @@ interface RenderedObject {
 export type Rendered = Record<string, Record<string, RenderedObject[]>>;
 
 /**
- * The Kubernetes objects that a stack stands for, taken from its own state, so that the shell script raises the same ones.
+ * Extracts a stack's Kubernetes objects from its state, so that the shell script creates the same ones.
  *
- * @param state what `pulumi stack export --show-secrets` prints
+ * @param state output of `pulumi stack export --show-secrets`
  */
 export function render(state: string): Rendered {
   const { deployment } = JSON.parse(state) as { deployment: { resources: Resource[] } };
@@ -50,14 +50,14 @@ export function render(state: string): Rendered {
     ((rendered[cluster] ??= {})[phase] ??= []).push(object);
   }
   for (const byPhase of Object.values(rendered)) {
-    // Server-side apply of a part of an object is what a patch is; and namespaces come before what is in them.
+    // Patches are here too: server-side apply of a partial object patches it. Namespaces come before their contents.
     const isNamespace = ({ kind }: RenderedObject) => (kind === "Namespace" ? 0 : 1);
     byPhase["10-namespaces"]?.sort((a, b) => isNamespace(a) - isNamespace(b));
   }
   return rendered;
 }
 
-/** Writes `<directory>/<cluster>/<phase>.json`, readable by its owner only: there are keys in it. */
+/** Writes `<directory>/<cluster>/<phase>.json`. Only the owner can read it, because it contains keys. */
 export function write(rendered: Rendered, directory: string): void {
   for (const [cluster, byPhase] of Object.entries(rendered)) {
     fs.mkdirSync(path.join(directory, cluster), { recursive: true, mode: 0o700 });
@@ -68,7 +68,7 @@ export function write(rendered: Rendered, directory: string): void {
   }
 }
 
-/** Marks an encrypted value, whose plain text is JSON: https://www.pulumi.com/docs/iac/concepts/secrets */
+/** Marks an encrypted value. Its plain text is JSON: https://www.pulumi.com/docs/iac/concepts/secrets */
 const signature = "4dabf18193072939515e22adb298388d";
 
 function plain(value: unknown): unknown {

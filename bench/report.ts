@@ -3,7 +3,7 @@ import type { Cost } from "./measure";
 import type { Results } from "./results";
 import { type Spread, spreadOf } from "./statistics";
 
-/** One figure as the table and the JSON tell it. */
+/** One figure, for the table and the JSON. */
 export interface Row {
   figure: string;
   rounds: number;
@@ -19,7 +19,7 @@ export interface Row {
   providers: Record<string, number>;
 }
 
-/** The machine, for whoever compares. Load is the mean number of running processes over one minute. */
+/** The machine, for comparisons. Load is the mean number of running processes over one minute. */
 export function machine(): {
   cpu: string;
   cores: number;
@@ -65,7 +65,7 @@ function providersOf(cost: Cost | undefined): Record<string, number> {
   return found;
 }
 
-/** What the figures are held against: issue 7. Each is told where its figures were measured. */
+/** The limits from issue 7. Each is reported if its figures were measured. */
 const aims: { told: string; limit: number; value: (rows: Map<string, Row>, results: Results) => number | undefined }[] =
   [
     {
@@ -80,7 +80,7 @@ const aims: { told: string; limit: number; value: (rows: Map<string, Row>, resul
     },
     { told: "destroy, s", limit: 10, value: (rows) => rows.get("destroy")?.seconds.median },
     {
-      told: "up a cluster, 8 against 2 clusters, times",
+      told: "up per cluster, 8 against 2 clusters, times",
       limit: 1.3,
       value: (rows) => {
         const eightfold = ratio(rows, "up, 8 clusters", "up, 2 clusters");
@@ -110,7 +110,7 @@ function ratio(rows: Map<string, Row>, one: string, other: string): number | und
   return a && b ? a.seconds.median / b.seconds.median : undefined;
 }
 
-/** The table that is printed, in Markdown so that it can go into docs/performance.md as it is. */
+/** The printed table, in Markdown so that it can be copied into docs/performance.md. */
 export function table(rows: Row[], results: Results): string {
   const one = (value: number) => value.toFixed(1);
   const spread = ({ median, least, most }: Spread) => `${one(median)} (${one(least)} to ${one(most)})`;

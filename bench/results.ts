@@ -4,12 +4,12 @@ import type { Cost } from "./measure";
 export interface StateSize {
   /** The file that the backend writes at every step, compressed. */
   file: number;
-  /** What it holds, as JSON without white space. */
+  /** Its content as JSON without white space. */
   json: number;
   resources: number;
 }
 
-/** All that was measured: figures by name, in the order they came. */
+/** All results: figures by name, in the order they were measured. */
 export class Results {
   readonly costs = new Map<string, Cost[]>();
   readonly states = new Map<string, StateSize>();
@@ -18,7 +18,7 @@ export class Results {
     this.costs.set(figure, [...(this.costs.get(figure) ?? []), cost]);
   }
 
-  /** The same at every round but for a few bytes, so the last one is kept. */
+  /** Keeps only the last size, because rounds differ by a few bytes. */
   addState(what: string, size: StateSize): void {
     this.states.set(what, size);
   }

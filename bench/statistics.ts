@@ -1,4 +1,4 @@
-/** What is told of one figure measured in several rounds. */
+/** Summary of one figure over several rounds. */
 export interface Spread {
   median: number;
   least: number;
@@ -6,7 +6,7 @@ export interface Spread {
 }
 
 /**
- * Median, least and most. Not mean and deviation: a busy machine only ever adds time, so rounds are not spread evenly.
+ * Median, least and most. Mean and deviation would mislead: a busy machine only adds time, so rounds spread unevenly.
  *
  * @throws Error when nothing was measured
  */

@@ -14,7 +14,8 @@ export async function run(words: string[]): Promise<number> {
   const runtime = chooseRuntime(stack);
   if (runtime === "existing") throw new UserError("contexts of existing clusters are yours: nothing is written");
   const env = await stackEnvironment(stack, runtime);
-  if (!(await stackExists(stack, env))) throw new UserError(`stack ${stack} is not there. Next: npm start -- ${stack}`);
+  if (!(await stackExists(stack, env)))
+    throw new UserError(`stack ${stack} does not exist. Next: npm start -- ${stack}`);
   const { kubeconfigs, clusters } = (await stackOutputs(stack, env, "--show-secrets")) as {
     kubeconfigs: Record<string, string>;
     clusters: Record<string, { context: string }>;

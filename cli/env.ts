@@ -5,11 +5,11 @@ import { pulumiEnvironment } from "../stacks/environment";
 import { createStack, stackExists } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 
-/** `eval "$(npm run -s env [-- stack])"`: the environment in which pulumi, typed by hand, does what the wrapper does. */
+/** `eval "$(npm run -s env [-- stack])"`: lets you run pulumi by hand in the environment of the npm scripts. */
 export async function run(words: string[]): Promise<number> {
   const command = newCommand(
     "env",
-    "Print the environment in which pulumi, typed by hand, does what the npm scripts do.",
+    "Print the environment in which pulumi, run by hand, behaves as it does in the npm scripts.",
     {
       'eval "$(npm run -s env -- dev)"': "then: pulumi preview, pulumi up, pulumi destroy",
     },
@@ -25,7 +25,7 @@ export async function run(words: string[]): Promise<number> {
   return 0;
 }
 
-/** Lines for a POSIX shell, each value quoted whole, the directories put before what PATH is there. */
+/** Returns lines for a POSIX shell. Each value is quoted as a whole, and the directories are put in front of PATH. */
 export function shellExports(env: Environment, directories: string[]): string {
   const lines = Object.entries(env).map(([name, value]) => `export ${name}=${quote(value)}`);
   if (directories.length > 0) lines.push(`export PATH=${quote(`${directories.join(":")}:`)}"$PATH"`);

@@ -4,9 +4,8 @@
  */
 
 /**
- * Says why node_modules does not hold what package-lock.json asks for; undefined when it does. Compares contents, because
- * git gives files whatever times it likes. npm writes node_modules/.package-lock.json last, so that an interrupted
- * install counts as none.
+ * Says why node_modules does not match package-lock.json; undefined when it does. Compares contents, because git does
+ * not preserve file times. npm writes node_modules/.package-lock.json last, so an interrupted install counts as none.
  *
  * @param {Lock} wanted package-lock.json
  * @param {Lock | undefined} installed node_modules/.package-lock.json

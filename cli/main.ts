@@ -2,19 +2,19 @@ import { HelpShown, npmName } from "../lib/commandLine";
 import { say, UserError } from "../lib/run";
 
 interface Command {
-  /** What `npm run <command>` does, in a line. */
+  /** One line on `npm run <command>`. */
   summary: string;
-  /** Loads the module that does it; only the one that is asked for is loaded. */
+  /** Loads the command's module. A function, so that only the requested command is loaded. */
   load: () => Promise<{ run: (args: string[]) => Promise<number> }>;
 }
 
-/** Every npm script. A new one is a line here and a line in package.json. */
+/** Every npm script. A new one needs a line here and a line in package.json. */
 const commands: Record<string, Command> = {
   start: { summary: "bring a stack up, or up to date", load: () => import("./start.js") },
   stop: { summary: "take a stack down", load: () => import("./stop.js") },
   verify: { summary: "check a running mesh", load: () => import("./verify.js") },
   heal: { summary: "repair faults that no update sees", load: () => import("./heal.js") },
-  rebuild: { summary: "make one cluster anew", load: () => import("./rebuild.js") },
+  rebuild: { summary: "delete one cluster and create it again", load: () => import("./rebuild.js") },
   rotate: { summary: "renew certificates", load: () => import("./rotate.js") },
   contexts: { summary: "put contexts into your kubeconfig again", load: () => import("./contexts.js") },
   env: { summary: "type pulumi by hand", load: () => import("./env.js") },
@@ -27,8 +27,8 @@ const commands: Record<string, Command> = {
 /**
  * Runs one command.
  *
- * @returns its exit code: 0 done, 2 refused, else that of the program which failed
- * @throws an unexpected error, which Node.js prints with its stack trace
+ * @returns its exit code: 0 for success, 2 for refused input, else the exit code of the program that failed
+ * @throws any unexpected error, so that Node.js prints its stack trace
  */
 export async function main([name, ...words]: string[]): Promise<number> {
   const command = commands[name ?? ""];

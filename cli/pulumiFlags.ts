@@ -1,15 +1,15 @@
 import { type Command, Option } from "commander";
 
-/** Flags of `pulumi up` that are passed on. Others are for `pulumi up` by hand: `npm run env`. */
+/** Flags that are passed on to `pulumi up`. To use any other flag, run pulumi by hand: `npm run env`. */
 const flagsOfUp: Record<string, string> = {
   "-r, --refresh": "compare the state with the clusters first",
   "--target <urn>": "only this resource; repeatable",
-  "--target-dependents": "with --target: and what depends on it",
-  "--replace <urn>": "make this resource anew; repeatable",
+  "--target-dependents": "with --target: also everything that depends on it",
+  "--replace <urn>": "replace this resource; repeatable",
   "--exclude <urn>": "not this resource; repeatable",
   "--parallel <number>": "operations at the same time",
   "--diff": "show changes field by field",
-  "--continue-on-error": "go on with what does not depend on a failure",
+  "--continue-on-error": "continue with resources that do not depend on a failed one",
   "--suppress-outputs": "do not show the stack's outputs",
 };
 
@@ -17,7 +17,6 @@ const flagsOfDestroy = Object.fromEntries(
   Object.entries(flagsOfUp).filter(([flags]) => !flags.startsWith("--replace")),
 );
 
-/** Adds the flags to a command. */
 export function takesPulumiFlags(command: Command, verb: "up" | "destroy"): Command {
   for (const [flags, description] of Object.entries(verb === "up" ? flagsOfUp : flagsOfDestroy)) {
     const option = new Option(flags, description).helpGroup(`Flags of pulumi ${verb}:`);
@@ -30,7 +29,7 @@ export function takesPulumiFlags(command: Command, verb: "up" | "destroy"): Comm
   return command;
 }
 
-/** What was given of them, as pulumi takes it. */
+/** Returns the flags that the user gave, in pulumi's form. */
 export function pulumiFlags(command: Command): string[] {
   const words = Object.keys(flagsOfUp).flatMap((flags) => {
     const option = command.options.find((one) => one.flags === flags);

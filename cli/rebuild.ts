@@ -5,11 +5,11 @@ import { chooseRuntime, readStackFile } from "../stacks/stackFile";
 import { newCommand, parse, stackName } from "../lib/commandLine";
 import { start } from "./start";
 
-/** `npm run rebuild -- <stack> <cluster>`: one cluster anew, the others and the trust anchor as they are. */
+/** `npm run rebuild -- <stack> <cluster>`: deletes one cluster and creates it again. */
 export async function run(words: string[]): Promise<number> {
   const command = newCommand(
     "rebuild",
-    "Delete one local cluster and make it anew. The others and the trust anchor stay.",
+    "Delete one local cluster and create it again. The others and the trust anchor stay.",
     {
       "npm run rebuild -- dev west": "cluster west of stack dev",
     },
@@ -27,11 +27,11 @@ export async function run(words: string[]): Promise<number> {
   }
   const env = await stackEnvironment(stack, runtime);
   if (!(await stackExists(stack, env))) await createStack(stack, env);
-  say(`Cluster ${cluster} of stack ${stack} and all that depends on it goes, then comes anew`);
+  say(`Deleting cluster ${cluster} of stack ${stack} and all that depends on it, then creating it again`);
   const target = `**Cluster$command:local:Command::mesh-${cluster}-claim`;
   const code = await update("destroy", stack, ["--target", target, "--target-dependents"], {
     ...env,
-    // Links of other clusters may be asked of a cluster that is gone.
+    // The provider would otherwise fail to delete objects in a cluster that no longer exists.
     PULUMI_K8S_DELETE_UNREACHABLE: "true",
   });
   return code === 0 ? start(stack) : code;

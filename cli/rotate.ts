@@ -10,19 +10,19 @@ import { start } from "./start";
 import { say, UserError } from "../lib/run";
 import { project, readStackFile } from "../stacks/stackFile";
 
-/** One update of a rotation: the settings it is made with, and what holds afterwards. */
+/** One update of a rotation: its settings, and the state it leads to. */
 export interface RotationStep {
   what: string;
   settings: { trustAnchors?: number[]; issuerGeneration?: number };
 }
 
-/** What the stack's certificates are made with now. */
+/** The generations that the stack's certificates have now. */
 export interface Generations {
   trustAnchors: number[];
   issuerGeneration: number;
 }
 
-/** New issuers and webhook certificates under the anchor that is there. */
+/** New issuers and webhook certificates under the existing anchor. */
 export function issuerSteps({ issuerGeneration }: Generations): RotationStep[] {
   return [
     {
@@ -33,13 +33,13 @@ export function issuerSteps({ issuerGeneration }: Generations): RotationStep[] {
 }
 
 /**
- * A new trust anchor, in four updates: at every moment each proxy trusts what every other one shows.
+ * A new trust anchor, in four updates. Each proxy trusts the certificates of all the others at every moment.
  *
- * The second one restarts the control plane alone. Its pods restart side by side, so a proxy that started then could still
- * get a certificate of the old issuer. Pods restart in the third one, under issuers that only the new anchor signed, before
- * the fourth one drops the old anchor.
+ * The second update restarts only the control plane. Its pods restart side by side, so a proxy that starts then may
+ * still get a certificate from the old issuer. The third update therefore restarts all pods, under issuers that only
+ * the new anchor has signed. Only the fourth update drops the old anchor.
  *
- * A rotation that was interrupted is told from the generations. It goes on with the step that may not have been finished.
+ * The generations show that a rotation was interrupted. It continues with the step that may not have been finished.
  */
 export function anchorSteps({ trustAnchors, issuerGeneration }: Generations): RotationStep[] {
   const [first = 1, second] = trustAnchors;
@@ -78,19 +78,18 @@ export async function run(words: string[]): Promise<number> {
   if (problems.length > 0) throw new UserError(["nothing was rotated, because:", ...problems].join("\n"));
 
   for (const [i, { what, settings }] of steps.entries()) {
-    say(`Step ${i + 1} of ${steps.length}: ${what}`);
+    say(`Step ${i + 1} of ${steps.length}: ${what}. A step usually takes a minute and a half on k3d.`);
     writeSettings(file, settings);
     const code = await start(stack);
     if (code !== 0) {
-      say(`The rotation of stack ${stack} stopped here. Next: ${again} goes on with it`);
+      say(`The rotation of stack ${stack} stopped here. Next: ${again} continues it`);
       return code;
     }
   }
-  say(`Rotated. ${file} now says which generations stack ${stack} has: keep it.`);
+  say(`Rotated. ${file} now records the generations of stack ${stack}: keep it.`);
   return 0;
 }
 
-/** The stack's clusters. */
 async function clustersOf(stack: string): Promise<ClusterClient[]> {
   await enterStack(stack);
   return Object.values(await connectAll(await readStack(stack)));

@@ -1,5 +1,5 @@
-// What npm's scripts call. Plain JavaScript, for on a fresh clone nothing is installed yet that could run more: installs
-// node_modules when it has to, then hands over to cli/main.ts in this same process, so that exit codes and signals are one's own.
+// The npm scripts call this file. It is plain JavaScript, because a fresh clone has nothing that runs TypeScript. It
+// installs node_modules when needed, then runs cli/main.ts in the same process, so exit codes and signals pass through.
 import { spawnSync } from "node:child_process";
 import console from "node:console";
 import { readFileSync } from "node:fs";
@@ -33,7 +33,7 @@ function readLock(file) {
 const why = whyInstall(readLock("package-lock.json") ?? {}, readLock("node_modules/.package-lock.json"));
 if (why) {
   console.error(`${why}: npm ci (about half a minute) ...`);
-  // On stderr all of it: stdout belongs to the command, as in eval "$(npm run -s env)".
+  // npm's output goes to stderr: stdout belongs to the command, as in eval "$(npm run -s env)".
   const { status, error } = spawnSync("npm", ["ci", "--no-fund", "--no-audit"], { cwd: root, stdio: ["ignore", 2, 2] });
   if (error) throw error;
   if (status !== 0) {

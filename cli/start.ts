@@ -35,7 +35,7 @@ export function run(words: string[]): Promise<number> {
 }
 
 /**
- * Brings a stack up, and shows what came up.
+ * Brings a stack up, and prints a summary.
  *
  * @param flags of `pulumi up`
  * @returns pulumi's exit code
@@ -58,7 +58,7 @@ export async function start(stack: string, asked?: string, flags: string[] = [])
   return 0;
 }
 
-/** What index.ts exports, as far as it is shown. */
+/** The exports of index.ts that are shown. */
 export interface Outputs {
   runtime: Runtime;
   clusters: Record<string, { context: string; domain: string; gateway: string; apiServer: string }>;
@@ -66,7 +66,7 @@ export interface Outputs {
   curl: string[];
 }
 
-/** What came up and what to type next. */
+/** The summary of a stack that is up, with commands to type next. */
 export function describe(stack: string, { runtime, clusters, mirrors, curl }: Outputs, seconds: number): string {
   const other = stack === "rehearsal" ? "" : ` -- ${stack}`;
   return [
@@ -80,7 +80,7 @@ export function describe(stack: string, { runtime, clusters, mirrors, curl }: Ou
     ...Object.entries(mirrors).map(([link, names]) => `  ${link}: ${names.join(", ") || "none"}`),
     "",
     ...(runtime === "kwok"
-      ? ["Its pods are simulated and no traffic flows: mirrors appear, and these answer, on k3d (npm start -- dev):"]
+      ? ["Its pods are simulated: no traffic flows. On k3d (npm start -- dev) mirrors appear and these commands work:"]
       : ["Try:"]),
     ...curl.map((command) => `  ${command}`),
     "",

@@ -17,11 +17,11 @@ interface Step {
 interface Part {
   runtimes: ("kwok" | "k3d")[];
   steps: () => Step[];
-  /** Runs only where it is asked for by name. */
+  /** Runs only when named on the command line. */
   onRequest?: true;
 }
 
-/** What `npm test` runs, in this order; any of them alone by `npm test -- <part>`. */
+/** The parts that `npm test` runs, in this order. `npm test -- <part>` runs one of them alone. */
 const parts: Record<string, Part> = {
   lint: {
     runtimes: [],
@@ -32,11 +32,11 @@ const parts: Record<string, Part> = {
     ],
   },
   unit: { runtimes: [], steps: () => [tests("unit", [])] },
-  // One file at a time: each raises clusters, and two cores are enough for one mesh.
+  // One file at a time: each brings up clusters, and two cores are enough for only one mesh.
   engine: { runtimes: ["kwok"], steps: () => [tests("engine", ["--test-concurrency=1"])] },
-  // Its stand-in for k3s is made of the same API server and kwok.
+  // The stand-in for k3s contains the API server and kwok of the kwok runtime.
   k3d: { runtimes: ["k3d", "kwok"], steps: () => [tests("k3d", ["--test-concurrency=1"])] },
-  // All moments of which the engine part takes a sample.
+  // Interrupts at every moment. The engine part takes a sample of them.
   interrupted: {
     runtimes: ["kwok"],
     steps: () => [{ ...tests("engine", [], "interrupted.test.ts"), env: { MESH_INTERRUPTIONS: "all" } }],
@@ -44,7 +44,7 @@ const parts: Record<string, Part> = {
   },
 };
 
-/** `npm test [-- lint|unit|engine|k3d ...]`: all parts run even if one fails; the exit code is 1 then. */
+/** `npm test [-- lint|unit|engine|k3d ...]`: runs all parts even if one fails, then returns 1. */
 export async function run(words: string[]): Promise<number> {
   const command = newCommand("test", "Check everything. All parts run even if one fails.", {
     "npm test": "lint, unit, engine and k3d, about forty minutes",
@@ -73,7 +73,7 @@ async function testEnvironment(runtimes: ("kwok" | "k3d")[]): Promise<Environmen
   return { ...searching(await prepareTools(...runtimes)), PULUMI_HOME: pulumiHome(), PULUMI_SKIP_UPDATE_CHECK: "true" };
 }
 
-/** A folder of tests. Files are named one by one: Node.js 20 knows no globs. */
+/** A folder of tests. Files are listed one by one, because `node --test` of Node.js 20 does not expand globs. */
 function tests(folder: string, flags: string[], ending = ".test.ts"): Step {
   const directory = path.join("tests", folder);
   const files = fs
@@ -84,7 +84,7 @@ function tests(folder: string, flags: string[], ending = ".test.ts"): Step {
   return { name: directory, args: ["--import", "tsx", "--test", "--test-reporter=spec", ...flags, ...files] };
 }
 
-/** The JavaScript behind a package's command. */
+/** The path of the script behind a package's command. */
 function bin(packageName: string, command = packageName): string {
   const manifest = path.join(root, "node_modules", packageName, "package.json");
   const { bin } = JSON.parse(fs.readFileSync(manifest, "utf8")) as { bin: string | Record<string, string> };

@@ -5,19 +5,19 @@ import { runVerb } from "../lib/verbs";
 import { variable } from "./clusters/lifecycle/spec";
 import { type Definition, type PackedDefinitions, unpack } from "./stripCrds";
 
-/** Marks what was applied here, so that it goes when its chart has it no more. */
+/** Marks the definitions applied here, so that they are deleted once their chart no longer contains them. */
 const manager = "linkerd-multicluster-mesh";
 
-/** How long a server may take that was started just now. */
+/** How long to wait for a server that has only just started. */
 const patienceMilliseconds = 60_000;
 
 /**
- * Makes those CustomResourceDefinitions of a local cluster that were applied here before the given ones, and waits until all
- * are served. Run by definitions.ts; done again it changes nothing.
+ * Applies the given CustomResourceDefinitions to a local cluster, deletes earlier ones that are no longer given, and
+ * waits until all are served. definitions.ts runs it. Running it again changes nothing.
  *
- * Environment: MESH_CLUSTER_NAME, the name outside. Standard input: PackedDefinitions as JSON.
+ * Environment: MESH_CLUSTER_NAME, the physical name. Standard input: PackedDefinitions as JSON.
  *
- * @throws Error with the API server's words when it refuses one, or does not answer within a minute
+ * @throws Error with the API server's message when it refuses one, or does not answer within a minute
  */
 async function apply(cluster: string, packed: PackedDefinitions): Promise<void> {
   const given = unpack(packed);
@@ -38,7 +38,7 @@ async function apply(cluster: string, packed: PackedDefinitions): Promise<void> 
   await accepted(served, "custom resources");
 }
 
-/** Asks until the server takes it in. Nothing, or 429 and above, is what one says that is starting. */
+/** Repeats a request until the server accepts it. A starting server gives no answer, or 429 and above. */
 async function accepted(ask: () => Promise<Answer>, what: string): Promise<string> {
   for (const end = Date.now() + patienceMilliseconds; ; await sleep(250)) {
     const { status, text } = await ask();

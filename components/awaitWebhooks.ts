@@ -3,12 +3,13 @@ import { isRolledOut } from "../lib/rolledOut";
 import { hasOtherTrustRoots, presentTrustRootHash } from "./trustRoots";
 
 /**
- * How long a control plane whose Deployments are ready may take. The kubelet renews a mounted ConfigMap after up to two
- * minutes: https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically
+ * How long to wait for a control plane whose Deployments are ready. The kubelet takes up to two minutes to update a
+ * mounted ConfigMap:
+ * https://kubernetes.io/docs/concepts/configuration/configmap/#mounted-configmaps-are-updated-automatically
  */
 const deadlineMilliseconds = 240_000;
 
-/** Of the objects that are asked about. They are never created. */
+/** Of the probe objects. They are never created. */
 const namespace = "default";
 const metadata = { name: "linkerd-webhook-probe" };
 
@@ -20,12 +21,12 @@ interface Apis {
 
 /**
  * Waits until the control plane is rolled out, its injector and profile validator answer, and the injector gives pods the
- * present trust anchors. linkerd.ts runs it where the webhooks' failure policy is Fail.
+ * current trust anchors. linkerd.ts runs it where the webhooks' failure policy is Fail.
  *
- * The kubernetes provider takes a Deployment for updated when its new ReplicaSet still has no pods ("Replicas scaled to 0").
- * A Deployment is ready a moment before its Service leads anywhere. With policy Fail the API server refuses every object
- * that is created in that moment. And the injector reads the anchors from a mounted ConfigMap, which may be a minute old: a
- * gateway that starts then refuses every client that has a certificate of the new anchor.
+ * The kubernetes provider considers a Deployment updated while its new ReplicaSet has no pods ("Replicas scaled to 0").
+ * A Deployment is ready a moment before its Service has endpoints. With policy Fail the API server refuses every object
+ * created in that moment. Also, the injector reads the anchors from a mounted ConfigMap that may be a minute old. A
+ * gateway that starts then refuses every client with a certificate of the new anchor.
  *
  * Both requests are dry runs and create nothing. The policy validator is not asked: its failure policy is always Ignore
  * (policyValidator.ts).
@@ -69,7 +70,7 @@ async function injectorFault({ core }: Apis): Promise<string | undefined> {
   };
   const pod = await core.createNamespacedPod({ namespace, dryRun: "All", body: probe });
   const isOther = hasOtherTrustRoots(pod, await presentTrustRootHash(core));
-  return isOther ? "the injector gives pods other trust anchors than the present ones" : undefined;
+  return isOther ? "the injector does not give pods the current trust anchors yet" : undefined;
 }
 
 async function profileValidatorFault({ custom }: Apis): Promise<undefined> {
@@ -85,7 +86,7 @@ async function profileValidatorFault({ custom }: Apis): Promise<undefined> {
   });
 }
 
-/** The API server's words when it could not reach a webhook. Any other refusal is the cluster's own, and an answer. */
+/** The API server's message if it could not reach a webhook. Any other refusal counts as an answer. */
 function webhookFailure(error: unknown): string | undefined {
   if (!(error instanceof ApiException)) throw error;
   const text = `${error.message} ${JSON.stringify(error.body)}`;
@@ -93,5 +94,5 @@ function webhookFailure(error: unknown): string | undefined {
 }
 
 const kubeconfig = process.env.MESH_KUBECONFIG;
-if (!kubeconfig) throw new Error("MESH_KUBECONFIG is expected in the environment");
+if (!kubeconfig) throw new Error("environment variable MESH_KUBECONFIG is not set");
 void awaitWebhooks(kubeconfig);

@@ -4,15 +4,15 @@ import type { Manifest } from "../config/manifests";
 import { Objects } from "./objects";
 import { fill } from "./placeholders";
 import { withoutRefusals } from "./policyValidator";
-import { slim } from "./stripCrds";
+import { strip } from "./stripCrds";
 import { skipAwait } from "./skipAwait";
 
 export interface ChartArgs {
-  /** What the chart was rendered to. */
+  /** The rendered chart. */
   objects: Manifest[];
-  /** Texts for the placeholders in them, by name. */
+  /** Texts for its placeholders, by name. */
   texts?: Record<string, pulumi.Input<string>>;
-  /** Provider of the objects that stay when the chart goes. Default: the same as the others'. */
+  /** Provider of the objects that stay when the chart is removed. Default: the provider of the other objects. */
   keptBy?: pulumi.ProviderResource;
 }
 
@@ -22,7 +22,7 @@ interface Options {
 }
 
 /**
- * A chart's objects in one cluster, each a resource.
+ * A chart's objects in one cluster, each as its own resource.
  *
  * @example const chart = installChart("mesh-east-multicluster", { objects }, { parent });
  */
@@ -39,13 +39,13 @@ function isKept({ metadata }: Manifest): boolean {
 }
 
 const shapes: Record<string, (object: Manifest) => Manifest> = {
-  CustomResourceDefinition: slim,
+  CustomResourceDefinition: strip,
   Deployment: drainedBeforeExit,
   Service: skipAwait,
   ValidatingWebhookConfiguration: withoutRefusals,
 };
 
-/** As the program wants it. A kind of the same name in a group of somebody else's stays as it is. */
+/** Adapts an object to this program. A kind of the same name in another API group stays unchanged. */
 export function shaped(object: Manifest): Manifest {
   const ofKubernetes = /^(v1|apps\/v1|[a-z]+\.k8s\.io\/v1)$/.test(object.apiVersion);
   return (ofKubernetes && shapes[object.kind]?.(object)) || object;

@@ -7,15 +7,15 @@ import type { Manifest } from "../config/manifests";
 import { pack } from "./stripCrds";
 
 /**
- * The CustomResourceDefinitions of a chart that holds nothing else, in one cluster.
+ * The CustomResourceDefinitions of a chart that contains nothing else, in one cluster.
  *
- * In a cluster of yours each is a resource, with its own diff and refresh. In a local one, which is the stack's as a whole and
- * goes as a whole, one Command applies them: as resources they take a quarter of a preview (docs/performance.md). A preview
- * tells those that change by their names.
+ * In an existing cluster each definition is a resource, with its own diff and refresh. The stack owns a local cluster
+ * as a whole, so one Command applies them there: as resources they take a quarter of a preview (docs/performance.md). A
+ * preview names the definitions that change.
  *
- * The chart keeps the Gateway API's definitions when it goes, for routes of others. In a cluster of yours the next
- * installation takes them over with a provider of their own, since nothing else there may be taken over. clusters/preflight.ts
- * refuses definitions that are not Linkerd's.
+ * When the chart is removed, the Gateway API's definitions stay for other users' routes. In an existing cluster the
+ * next installation takes them over with a separate provider, because it may take over nothing else there.
+ * clusters/preflight.ts refuses definitions that are not Linkerd's.
  *
  * @example
  * const crds = definitions("mesh-east-crds", { cluster, objects: charts.definitions }, { parent });
@@ -37,7 +37,7 @@ export function definitions(
       create: program("components/applyDefinitions.ts", "apply"),
       environment: { MESH_CLUSTER_NAME: cluster.plan.physicalName },
       stdin: JSON.stringify(pack(objects)),
-      triggers: [cluster.lifeline.id],
+      triggers: [cluster.clusterResource.id],
       addPreviousOutputInEnv: false,
     },
     opts,

@@ -5,14 +5,18 @@ import { ownKubeconfig } from "../lib/paths";
 import { variable } from "./clusters/lifecycle/spec";
 
 /**
- * The environment by which a program that the graph runs finds a cluster's kubeconfig. A local cluster's is known by its
- * name: twenty kilobytes less in the state.
+ * Environment variables by which a program run by the graph finds a cluster's kubeconfig. A local cluster passes only
+ * its name, which saves twenty kilobytes of state.
  */
-export function kubeconfigEnvironment({ lifeline, plan, kubeconfig }: Cluster): Record<string, pulumi.Input<string>> {
-  return lifeline ? { MESH_CLUSTER_NAME: plan.physicalName } : { MESH_KUBECONFIG: kubeconfig };
+export function kubeconfigEnvironment({
+  clusterResource,
+  plan,
+  kubeconfig,
+}: Cluster): Record<string, pulumi.Input<string>> {
+  return clusterResource ? { MESH_CLUSTER_NAME: plan.physicalName } : { MESH_KUBECONFIG: kubeconfig };
 }
 
-/** The kubeconfig that `kubeconfigEnvironment` names, for the program itself. */
+/** Reads the kubeconfig that `kubeconfigEnvironment` points to, in the program itself. */
 export async function givenKubeconfig(): Promise<string> {
   const { MESH_KUBECONFIG } = process.env;
   return MESH_KUBECONFIG ?? (await readFile(ownKubeconfig(variable("MESH_CLUSTER_NAME")), "utf8"));

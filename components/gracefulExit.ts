@@ -1,8 +1,8 @@
 import type { Manifest } from "../config/manifests";
 
 /**
- * Seconds that a pod of Linkerd's goes on serving after it was asked to end. Until kube-proxy and the other proxies have
- * heard of its end they still send to it: seconds on a busy node.
+ * Seconds that a Linkerd pod keeps serving after it is asked to terminate. kube-proxy and the other proxies send to it
+ * until they notice, which takes seconds on a busy node.
  */
 const drainSeconds = 10;
 
@@ -11,10 +11,11 @@ interface PodSpec {
 }
 
 /**
- * A Deployment of a chart whose pods serve on for a while when they end, so that a restart loses no request: the next pod is
- * ready by then.
+ * Makes the pods of a chart's Deployment keep serving for a while when they terminate. The next pod is ready by then,
+ * so a restart loses no request.
  *
- * The pods' proxies are native sidecars and end after the containers that wait here. The kubelet sleeps, not the image.
+ * The pods' proxies are native sidecars and end after the containers that wait here. The kubelet does the waiting, not
+ * a command in the image.
  * https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/#hook-handler-implementations
  */
 export function drainedBeforeExit(deployment: Manifest): Manifest {

@@ -21,14 +21,14 @@ export interface LinkEnd {
 export interface LinkArgs {
   /** The cluster that mirrors. The link's objects live here. */
   source: LinkEnd;
-  /** The cluster whose exported services are mirrored. The link has its name. */
+  /** The cluster whose exported services are mirrored. The link is named after it. */
   target: LinkEnd;
 }
 
 /**
  * One directed edge of the mesh: `source` mirrors what `target` exports.
  *
- * It reads a token, a CA and the gateway's address from the target; nothing else crosses from one cluster to another.
+ * It reads a token, a CA and the gateway's address from the target. Nothing else crosses from one cluster to another.
  *
  * @example new MulticlusterLink("mesh-east-to-west", { source: east, target: west }, { parent: mesh });
  */
@@ -52,7 +52,7 @@ export class MulticlusterLink extends pulumi.ComponentResource {
     const credentials = `cluster-credentials-${link}`;
     const texts = { kubeconfig: access.kubeconfig };
     const type = "mirror.linkerd.io/remote-kubeconfig";
-    // Twice: the mirror reads its own, the destination controller the one in Linkerd's namespace.
+    // Two copies: the mirror reads its own, and the destination controller reads the one in Linkerd's namespace.
     const forMirror = makeSecret(
       `${name}-mirror`,
       { metadata: { name: credentials, namespace: multiclusterNamespace }, type, texts },
@@ -98,7 +98,7 @@ export class MulticlusterLink extends pulumi.ComponentResource {
           federatedServiceSelector: { matchLabels: { "mirror.linkerd.io/federated": "member" } },
         },
       },
-      // The Link CRD comes with the source's extension. `leftovers` outlives the Link, so that it cleans up after it.
+      // The Link CRD comes with the source's extension. `leftovers` is deleted after the Link, to clean up after it.
       { ...inSource, dependsOn: [source.multicluster, forMirror, forDestination, leftovers] },
     );
     this.registerOutputs();
@@ -106,10 +106,10 @@ export class MulticlusterLink extends pulumi.ComponentResource {
 }
 
 /**
- * Deleting a Link leaves its mirror services behind; this removes them when a link goes and its cluster stays.
+ * Deleting a Link leaves its mirror services behind. This removes them when a link is deleted but its cluster stays.
  */
 function mirrorCleanup(name: string, source: Cluster, link: string, opts: pulumi.CustomResourceOptions) {
-  const { lifeline } = source;
+  const { clusterResource } = source;
   return new command.local.Command(
     `${name}-mirror-cleanup`,
     {
@@ -117,6 +117,6 @@ function mirrorCleanup(name: string, source: Cluster, link: string, opts: pulumi
       environment: { MESH_LINK: link, ...kubeconfigEnvironment(source) },
       addPreviousOutputInEnv: false,
     },
-    { ...opts, ...(lifeline && { deletedWith: lifeline, dependsOn: lifeline }) },
+    { ...opts, ...(clusterResource && { deletedWith: clusterResource, dependsOn: clusterResource }) },
   );
 }

@@ -15,10 +15,10 @@ import { renderChart } from "./rendering";
 import { makeSecret } from "./secret";
 import { type Issuer, type Webhook, webhookServices } from "./trustAnchor";
 
-/** Pods carry it so that they restart, in the graph's order, when certificates change. */
+/** Pods carry this annotation so that they restart, in the graph's order, when certificates change. */
 export const trustAnnotation = "linkerd-multicluster-mesh/trust";
 
-/** What Linkerd's charts are rendered to for one cluster. */
+/** Linkerd's rendered charts for one cluster. */
 export interface LinkerdCharts {
   definitions: Manifest[];
   controlPlane: Manifest[];
@@ -43,7 +43,7 @@ export async function renderLinkerd(
       ...common,
       chart: paths["linkerd-crds"],
       release: `${name}-crds`,
-      // `linkerd check` fails without the Gateway API, and k3s' own copy goes with Traefik, which is off.
+      // `linkerd check` fails without the Gateway API. k3s ships a copy only with Traefik, and Traefik is disabled.
       values: { installGatewayAPI: settings.installGatewayApi },
     }),
     renderChart({
@@ -55,18 +55,18 @@ export async function renderLinkerd(
         identityTrustDomain: cluster.domain,
         identityTrustAnchorsPEM: placeholder("trustBundle"),
         identity: { externalCA: true, issuer: { scheme: "kubernetes.io/tls" } },
-        // Given, or the charts make new ones whenever they are rendered, and the control plane restarts.
+        // Without these, each rendering makes new certificates, and the control plane restarts.
         ...Object.fromEntries(
           Object.keys(webhookServices).map((webhook) => [
             webhook,
             { externalSecret: true, caBundle: placeholder(webhook) },
           ]),
         ),
-        // Its schedule is taken from the clock, and it reports to Linkerd's makers.
+        // Its schedule depends on the time of rendering, and it reports to Linkerd's makers.
         disableHeartBeat: true,
         proxy: { logLevel: settings.proxyLogLevel },
         webhookFailurePolicy: settings.webhookFailurePolicy,
-        // The identity controller sees a changed issuer about a minute late; a restart sees it at once.
+        // The identity controller notices a changed issuer after about a minute. A restart applies it at once.
         podAnnotations: { [trustAnnotation]: trust.controlPlane },
       },
     }),
@@ -77,13 +77,13 @@ export async function renderLinkerd(
 export interface LinkerdArgs {
   cluster: Cluster;
   charts: LinkerdCharts;
-  /** Every root to trust, PEM: the very same string in every cluster. */
+  /** Every trusted root, PEM. All clusters get exactly the same string. */
   trustBundle: pulumi.Input<string>;
   issuer: Issuer;
   trust: TrustPlan;
   /**
-   * `Fail`: no pod starts without its proxy, not even while the injector restarts. `Ignore`: such pods run unmeshed
-   * until someone restarts them, which is the chart's default. The policy validator always has `Ignore`: see
+   * `Fail`: no pod starts without its proxy, not even while the injector restarts. `Ignore` (the chart's default): such
+   * pods run unmeshed until someone restarts them. The policy validator always has `Ignore`: see
    * policyValidator.ts.
    */
   webhookFailurePolicy: "Fail" | "Ignore";
@@ -109,7 +109,7 @@ export class Linkerd extends pulumi.ComponentResource {
           labels: {
             "linkerd.io/control-plane-ns": "linkerd",
             "linkerd.io/is-control-plane": "true",
-            // Keeps Linkerd's own webhooks off its own pods: with policy Fail nothing could start here otherwise.
+            // Keeps Linkerd's webhooks off its own pods. Otherwise nothing could start here with policy Fail.
             "config.linkerd.io/admission-webhooks": "disabled",
             "pod-security.kubernetes.io/enforce": "privileged",
           },
@@ -143,16 +143,17 @@ export class Linkerd extends pulumi.ComponentResource {
   }
 
   /**
-   * The trust roots, the issuer and the webhooks' certificates, made before the chart and changed before it.
+   * The trust roots, the issuer and the webhooks' certificates. They are created and changed before the chart.
    *
-   * Left to the chart they would change side by side with the pods that read them at start: a pod can then start with
-   * the old roots, look up to date, and stay so. And no key goes into the chart, whose rendering is kept in a file.
+   * The chart would change them side by side with the pods that read them at start. A pod could then start with the old
+   * roots, look up to date, and never restart. Also, keys stay out of the chart, because its rendering is kept in a
+   * file.
    */
   private certificates(name: string, { trustBundle, issuer }: LinkerdArgs): pulumi.Resource[] {
     const namespace = this.namespace.metadata.name;
     const type = "kubernetes.io/tls";
     const child = { parent: this };
-    // What they are called in state of before, when they were the chart's.
+    // In older states these Secrets belong to the chart.
     const chart = pulumi.createUrn(`${name}-control-plane`, "kubernetes:helm.sh/v4:Chart", this);
     const webhooks = Object.entries(issuer.webhooks).map(([webhook, { certPem, keyPem }]) => {
       const secret = `${webhookServices[webhook as Webhook]}-k8s-tls`;

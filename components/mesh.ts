@@ -10,12 +10,12 @@ import type { Manifest } from "../config/manifests";
 import { TrustAnchor } from "./trustAnchor";
 import { Workloads } from "./workloads";
 
-/** What the charts are rendered to, by cluster. */
+/** The rendered charts, by cluster. */
 export type MeshCharts = Record<string, { linkerd: LinkerdCharts; multicluster: Manifest[] }>;
 
 /**
- * Renders all charts of a mesh. Done before any resource is registered: what a preview lists is then the same whether its
- * clusters are there or not.
+ * Renders all charts of a mesh, before any resource is registered. A preview then lists the same resources whether or
+ * not the clusters exist.
  *
  * @example const charts = await renderCharts("mesh", { plan, settings, paths });
  */
@@ -40,11 +40,11 @@ export interface MeshArgs {
   plan: Plan;
   settings: Settings;
   charts: MeshCharts;
-  /** Who the local clusters belong to. Example: `stack dev of /home/alice/mesh` */
+  /** The owner of the local clusters. Example: `stack dev of /home/alice/mesh` */
   owner: string;
 }
 
-/** What is told of one cluster to whoever uses it. */
+/** Outputs about one cluster. */
 export interface ClusterOutputs {
   /** Context for kubectl. */
   context: string;

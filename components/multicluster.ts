@@ -25,10 +25,10 @@ export function renderMulticluster(
     capabilities,
     values: {
       identityTrustDomain: cluster.domain,
-      // The namespace carries what this job would add, and hooks are not run.
+      // The namespace already has the metadata that this job would add, and hooks are not run.
       createNamespaceMetadataJob: false,
-      // The chart makes the account and its token side by side; a token that comes first is deleted at once and
-      // fails the update (pulumi/pulumi-kubernetes#4396). Each link brings an account of its own: link.ts.
+      // The chart makes the account and its token side by side. Kubernetes deletes a token that comes first, and the
+      // update fails (pulumi/pulumi-kubernetes#4396). Each link makes its own account: link.ts.
       remoteMirrorServiceAccount: false,
       controllers: cluster.targets.map((target) => ({ link: { ref: { name: target } } })),
       controllerDefaults: { enableHeadlessServices: true },
@@ -43,20 +43,20 @@ export function renderMulticluster(
 export interface MulticlusterArgs {
   cluster: Cluster;
   linkerd: Linkerd;
-  /** What the chart is rendered to. */
+  /** The rendered chart. */
   chart: Manifest[];
 }
 
 /**
- * Linkerd's multicluster extension in one cluster: the gateway that other clusters' requests come in by, and one
- * controller for each link that lives here.
+ * Linkerd's multicluster extension in one cluster: the gateway that receives other clusters' requests, and one
+ * controller per link in this cluster.
  *
  * @example new Multicluster("mesh-east", { cluster: east, linkerd, chart }, { parent: mesh });
  */
 export class Multicluster extends pulumi.ComponentResource {
-  /** Made at once: the accounts of remote clusters need no more than it. */
+  /** Created first: the accounts of remote clusters need nothing else. */
   readonly namespace: k8s.core.v1.Namespace;
-  /** What Links to this cluster name as their gateway. */
+  /** The gateway address in Links to this cluster. */
   readonly gatewayAddress: pulumi.Output<string>;
 
   constructor(name: string, args: MulticlusterArgs, opts: { parent: pulumi.Resource }) {

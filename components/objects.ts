@@ -7,7 +7,7 @@ export interface ObjectsArgs {
   optionsOf?: (object: Manifest) => pulumi.CustomResourceOptions;
 }
 
-/** Parts of a set of objects, in the order in which they are begun, each with the parts that must be there before it. */
+/** Parts of a set of objects, in creation order, each with the parts that must exist before it. */
 const parts = {
   definitions: { waitsFor: [], kinds: ["Namespace", "CustomResourceDefinition"] },
   accounts: {
@@ -15,14 +15,14 @@ const parts = {
     kinds: ["ServiceAccount", "PriorityClass", "LimitRange", "ResourceQuota"],
   },
   configuration: {
-    // A token Secret that comes before its account is deleted by Kubernetes at once.
+    // Kubernetes deletes a token Secret at once if its account does not exist yet.
     waitsFor: ["definitions", "accounts"],
     kinds: ["Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "ConfigMap", "Secret"],
   },
-  // Webhook configurations among them. Held back until the pods are ready, they would have the old CA for as long as a rotation
-  // restarts the pods, which show the new certificate at once.
+  // These include webhook configurations, which must not wait for the pods. In a rotation restarted pods present the
+  // new certificate at once, and a configuration held back until all are ready would still have the old CA.
   others: { waitsFor: ["definitions"], kinds: [] },
-  // Without their account Kubernetes makes no pods, and tries again ever later.
+  // Without their account Kubernetes creates no pods, and retries with growing delays.
   pods: {
     waitsFor: ["definitions", "accounts", "configuration"],
     kinds: ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "Pod"],
@@ -36,11 +36,11 @@ function partOf({ kind }: Manifest): Part {
 }
 
 /**
- * Kubernetes objects, each a resource that the program registers itself. So a preview lists them before their cluster is
- * there, and shows a field that is not known yet as one unknown field. (`yaml.v2.ConfigGroup` and `helm.v4.Chart` expand
- * inside the provider, which does neither.)
+ * Kubernetes objects, each registered by the program as its own resource. So a preview lists them before their cluster
+ * exists, and shows an unknown value as one unknown field. (`yaml.v2.ConfigGroup` and `helm.v4.Chart` expand inside the
+ * provider and do neither.)
  *
- * They come in the order in which Kubernetes needs them: see `parts`.
+ * They are created in the order that Kubernetes needs: see `parts`.
  *
  * @example new Objects("mesh-east-workloads", { objects }, { parent, provider });
  */
@@ -48,7 +48,7 @@ export class Objects extends pulumi.ComponentResource {
   private readonly made: { object: Manifest; resource: KubernetesResource }[] = [];
 
   constructor(name: string, { objects, optionsOf }: ObjectsArgs, opts: pulumi.ComponentResourceOptions) {
-    // What they were under before they were registered here.
+    // Older states have the objects under these types.
     const aliases = [{ type: "kubernetes:yaml/v2:ConfigGroup" }, { type: "kubernetes:helm.sh/v4:Chart" }];
     super("mesh:index:Objects", name, {}, pulumi.mergeOptions(opts, { aliases }));
     for (const part of partNames) {
@@ -86,7 +86,7 @@ export class KubernetesResource extends pulumi.CustomResource {
   }
 }
 
-/** A Secret's texts as secrets of the engine's, which no preview prints. */
+/** Marks a Secret's texts as Pulumi secrets, so that no preview prints them. */
 function hidden(secret: pulumi.Inputs): pulumi.Inputs {
   const hide = (texts: object) =>
     Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, pulumi.secret(text as unknown)]));
@@ -97,7 +97,7 @@ function hidden(secret: pulumi.Inputs): pulumi.Inputs {
   );
 }
 
-/** Kinds of Kubernetes' own that stand in no namespace. https://kubernetes.io/docs/reference/kubernetes-api/ */
+/** Built-in kinds without a namespace. https://kubernetes.io/docs/reference/kubernetes-api/ */
 const clusterScoped = new Set([
   ...["Namespace", "Node", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"],
   ...["StorageClass", "VolumeAttachment", "VolumeAttributesClass", "CSIDriver", "CSINode", "PriorityClass"],
@@ -112,15 +112,15 @@ export function isNamespaced({ kind }: Manifest): boolean {
   return !clusterScoped.has(kind);
 }
 
-/** As the provider's own groups name their children. Example: `mesh-west-workloads:default/nginx-svc` */
+/** The name that the provider's own groups give their children. Example: `mesh-west-workloads:default/nginx-svc` */
 function nameOf(group: string, object: Manifest): string {
   const { name, namespace = isNamespaced(object) ? "default" : undefined } = object.metadata;
   return `${group}:${namespace === undefined ? "" : `${namespace}/`}${name}`;
 }
 
 /**
- * Other names that the object may have in the state of before, where the provider's own groups named it. They asked the cluster
- * whether a custom resource is namespaced. The program cannot: the cluster may not exist yet.
+ * Other names that the object may have in older states, where the provider's own groups named it. They asked the
+ * cluster whether a custom resource is namespaced. The program cannot, because the cluster may not exist yet.
  */
 export function formerNames(group: string, { kind, metadata }: Manifest): string[] {
   return metadata.namespace === undefined && !clusterScoped.has(kind) ? [`${group}:${metadata.name}`] : [];

@@ -12,15 +12,15 @@ export function curlCommands(plan: Plan): string[] {
   });
 }
 
-/** How long before a certificate ends previews begin to say so. */
+/** Previews warn this many days before a certificate expires. */
 const warningDays = 60;
 
-/** Nothing renews by itself: see docs/rotation.md. */
+/** No certificate renews itself: see docs/rotation.md. */
 export function warnBeforeExpiry(mesh: Mesh, now = Date.now()): void {
   const warn = (what: string, expires: string, rotate: string) => {
     const days = Math.floor((Date.parse(expires) - now) / 86_400_000);
     if (days >= warningDays) return;
-    const when = days < 0 ? `ended on ${expires}` : `ends in ${days} days, on ${expires}`;
+    const when = days < 0 ? `expired on ${expires}` : `expires in ${days} days, on ${expires}`;
     void pulumi.log.warn(`${what} ${when}. Next: npm run rotate -- ${rotate}`);
   };
   mesh.trustAnchor.expires.apply((expires) => warn("the trust anchor", expires, "anchor"));

@@ -2,19 +2,19 @@ import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
- * Stands in a chart's values for a text that the program does not know yet when it renders the chart. In a preview of an
- * update that makes a certificate, this is the certificate.
+ * A stand-in, in a chart's values, for a text that is not known yet when the chart is rendered. One example is a
+ * certificate, in the preview of the update that makes it.
  *
- * @param name of the text in what `fill` is given
+ * @param name the text's key in the `texts` of `fill`
  */
 export const placeholder = (name: string) => `mesh-placeholder-${name}`;
 
 /**
- * Puts the texts where their placeholders stand in a rendered object. A text that is unknown in a preview makes one field
+ * Replaces the placeholders in a rendered object with their texts. A text that is unknown in a preview makes one field
  * unknown, and leaves the rest of the object known.
  *
- * A chart writes a value as it is, in base64 (a webhook's CA bundle), as its SHA-256 (an annotation that restarts pods), or as
- * a scalar within YAML text (the ConfigMap linkerd-config).
+ * A chart writes a value as is, in base64 (a webhook's CA bundle), as its SHA-256 (an annotation that restarts pods),
+ * or as a scalar within YAML text (the ConfigMap linkerd-config).
  */
 export function fill(value: unknown, texts: Record<string, pulumi.Input<string>>): unknown {
   const places = Object.entries(texts).map(([name, text]): Place => {
@@ -24,7 +24,7 @@ export function fill(value: unknown, texts: Record<string, pulumi.Input<string>>
   return places.length === 0 ? value : fillPlaces(value, places);
 }
 
-/** A text, and what its placeholder looks like in an object. */
+/** A text, and the forms of its placeholder in an object. */
 interface Place {
   text: pulumi.Input<string>;
   token: string;

@@ -14,7 +14,7 @@ export interface RemoteAccessArgs {
   source: string;
 }
 
-/** What the service mirror does in a target cluster, and nothing else. linkerd2, multicluster/service-mirror. */
+/** Only the rights that the service mirror needs in a target cluster: linkerd2, multicluster/service-mirror. */
 const watch = ["list", "get", "watch"];
 const clusterRules = [
   { apiGroups: [""], resources: ["services", "endpoints", "pods"], verbs: watch },
@@ -29,8 +29,8 @@ const linkerdRules = [
 ];
 
 /**
- * One account in the target for one source: revocable alone. Account, then rights, then token, in this order: a token
- * Secret that comes before its account is deleted by Kubernetes at once.
+ * One account in the target for one source, so that it can be revoked alone. Account, rights and token are created in
+ * this order: Kubernetes deletes a token Secret at once if its account does not exist yet.
  */
 export class RemoteAccess extends pulumi.ComponentResource {
   /** For the source's pods: the target's address as they reach it, its CA and the account's token. A secret. */
@@ -67,9 +67,10 @@ export class RemoteAccess extends pulumi.ComponentResource {
           namespace,
           annotations: {
             "kubernetes.io/service-account.name": serviceAccount.metadata.name,
-            // Without it the provider gives up after five seconds, in which controllers that come back with a restarted API
-            // server (they try again up to 30 s apart) have not seen the Secret: untilCoreV1SecretInitialized in
-            // pulumi-kubernetes, provider/pkg/await/awaiters.go. Of a map it says nothing in the progress, unlike of a value.
+            // Without it the provider gives up after five seconds. After an API server restart the controllers retry up
+            // to 30 s apart and may not have seen the Secret by then: untilCoreV1SecretInitialized in
+            // pulumi-kubernetes, provider/pkg/await/awaiters.go. The path is a map, because the provider prints a value
+            // in its progress.
             "pulumi.com/waitFor": "jsonpath={.data}",
           },
         },

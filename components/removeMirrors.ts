@@ -3,10 +3,10 @@ import { variable } from "./clusters/lifecycle/spec";
 import { givenKubeconfig } from "./givenKubeconfig";
 
 /**
- * Removes the mirror services that a deleted Link left behind. Run by link.ts when a link is destroyed.
+ * Removes the mirror services that a deleted Link left behind. link.ts runs it when a link is destroyed.
  *
- * Environment: MESH_LINK (the link's name) and of the source cluster, if it is a local one, MESH_CLUSTER_NAME (its name
- * outside), else MESH_KUBECONFIG.
+ * Environment: MESH_LINK (the link's name). For a local source cluster MESH_CLUSTER_NAME (its physical name), else
+ * MESH_KUBECONFIG.
  */
 async function removeMirrors(kubeconfig: string, link: string): Promise<void> {
   const config = new KubeConfig();
@@ -22,5 +22,5 @@ async function removeMirrors(kubeconfig: string, link: string): Promise<void> {
   }
 }
 
-// Without a verb, as states of before have it too.
+// Takes no argument: older states stored the command that way.
 void givenKubeconfig().then((kubeconfig) => removeMirrors(kubeconfig, variable("MESH_LINK")));

@@ -22,17 +22,17 @@ export interface RenderingArgs {
   capabilities: Capabilities;
 }
 
-/** Raised when the same chart and values are rendered to something else than before. */
+/** Increase it when the same chart and values render differently than before. */
 const layout = 1;
 
 /**
- * The objects of a chart, without Helm's hooks: those are for Helm's own installations.
+ * The objects of a chart, without Helm's hooks: they only serve Helm's own installations.
  *
- * `helm template` renders it and asks no cluster, so a preview of an update that is yet to make its clusters knows every
- * object. The result is kept in the cache directory by a digest of all that went into it, for the control plane's chart
- * makes three RSA keys each time, also where it is given others (docs/performance.md).
+ * `helm template` renders it without asking a cluster. So a preview knows every object even before the clusters exist.
+ * The cache directory keeps the result by a digest of all inputs. Otherwise the control plane's chart makes three RSA
+ * keys each time, even if it is given others (docs/performance.md).
  *
- * @throws RefusedError with Helm's words where the chart cannot be rendered, or when helm is missing
+ * @throws RefusedError with Helm's message when the chart cannot be rendered, or when helm is missing
  * @example
  * await renderChart({ chart: charts["linkerd-crds"], release: "mesh-east-crds", namespace: "linkerd", values: {}, capabilities });
  */
@@ -42,7 +42,7 @@ export async function renderChart(args: RenderingArgs): Promise<Manifest[]> {
   const kept = path.join(cacheDirectory(), "rendered", `${args.release}-${digest.slice(0, 16)}.json`);
   if (!(await exists(kept))) {
     const objects = await template(args);
-    // Stacks that are raised at the same time write the same.
+    // Stacks brought up at the same time write the same content.
     await exclusively(kept, () => writePrivately(kept, JSON.stringify(objects)));
   }
   return JSON.parse(fs.readFileSync(kept, "utf8")) as Manifest[];
@@ -68,7 +68,7 @@ async function template({ chart, release, namespace, values, capabilities }: Ren
     );
 }
 
-/** Helm reads and writes YAML 1.1, and takes dates and times of day for texts: https://github.com/kubernetes-sigs/yaml */
+/** Helm reads and writes YAML 1.1, and treats dates and times as strings: https://github.com/kubernetes-sigs/yaml */
 const helmsYaml: DocumentOptions & SchemaOptions = {
   version: "1.1",
   customTags: (tags) =>
@@ -83,7 +83,8 @@ async function helm(args: string[], values: unknown): Promise<string> {
     const { code, stderr = "" } = (error as Error).cause as { code?: unknown; stderr?: string };
     throw new RefusedError([
       code === "ENOENT"
-        ? 'charts are rendered by helm, which is not on PATH. Next: eval "$(npm run -s env -- <stack>)", which brings it, or install it'
+        ? "charts are rendered by helm, which is not on PATH. " +
+          'Next: eval "$(npm run -s env -- <stack>)", which provides it, or install it'
         : `chart ${args[2]} cannot be rendered: ${stderr.trim()}. Next: helm lint ${args[2]}`,
     ]);
   }

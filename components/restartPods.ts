@@ -4,18 +4,18 @@ import { isRolledOut } from "../lib/rolledOut";
 import { givenKubeconfig } from "./givenKubeconfig";
 import { hasOtherTrustRoots, presentTrustRootHash } from "./trustRoots";
 
-/** How long one pod may take to go, and its successor to become ready. */
+/** How long a pod may take to terminate, or its replacement to become ready. */
 const restartMilliseconds = 300_000;
 
 /** `kubectl rollout restart` sets it as well. */
 const restartedAt = "kubectl.kubernetes.io/restartedAt";
 
-/** One round is enough where all injectors have the present trust anchors; their mounted ConfigMap may be a minute old. */
+/** One round is enough if all injectors have the current trust anchors. Their mounted ConfigMap may be a minute old. */
 const rounds = 4;
 
 const extension = "linkerd-multicluster";
 
-/** On the namespaces of runs of verify and acceptance, which see to their own pods. */
+/** Label on the namespaces of verify and acceptance runs. Those runs restart their own pods. */
 const runLabel = "linkerd-multicluster-mesh/verify-run";
 
 interface Apis {
@@ -24,25 +24,25 @@ interface Apis {
 }
 
 /**
- * Restarts the meshed pods that are older than the newest identity controller or have other trust anchors than the present
- * ones, and waits until the next ones are ready. workloads.ts runs it when certificates change. In a new cluster there are none.
+ * Restarts the meshed pods that are older than the newest identity controller or have outdated trust anchors, and waits
+ * until their replacements are ready. workloads.ts runs it when certificates change. A new cluster has no such pods.
  *
  * A proxy reads the trust anchors and gets its certificate when it starts. Deployments restart by their own strategy, which
- * brings a pod before another goes. All other pods are evicted one at a time, so that those with update strategy OnDelete or
- * below a partition restart too, and PodDisruptionBudgets are kept.
+ * starts a new pod before it stops an old one. All other pods are evicted one at a time. So pods with update strategy
+ * OnDelete or below a partition restart too, and PodDisruptionBudgets are respected.
  *
- * First the gateways must be rolled out: a request fails where a gateway and the pod behind it change at once. The kubernetes
- * provider does not always wait for them (awaitWebhooks.ts).
+ * The gateways must be rolled out first: a request fails if a gateway and the pod behind it change at the same time.
+ * The kubernetes provider does not always wait for them (awaitWebhooks.ts).
  *
  * Environment: MESH_CLUSTER_NAME (the physical name) of a local cluster, else MESH_KUBECONFIG.
  *
- * @throws Error naming a pod that nothing makes anew, or whose successor is not ready after five minutes
+ * @throws Error naming a pod that nothing recreates, or whose replacement is not ready after five minutes
  */
 async function restartPods(kubeconfig: string): Promise<void> {
   const config = new KubeConfig();
   config.loadFromString(kubeconfig);
   const apis = { core: config.makeApiClient(CoreV1Api), apps: config.makeApiClient(AppsV1Api) };
-  await until("the multicluster extension does not end its rollout", extension, async () => {
+  await until("the multicluster extension has not finished its rollout", extension, async () => {
     const { items } = await apis.apps.listNamespacedDeployment({ namespace: extension });
     return items.every(isRolledOut);
   });
@@ -55,8 +55,8 @@ async function restartAll(apis: Apis, pods: V1Pod[]): Promise<void> {
   const stuck = pods.filter((pod) => ["Job", undefined].includes(controllerOf(pod)?.kind));
   if (stuck.length > 0) {
     throw new Error(
-      `nothing makes these pods anew, and their proxies keep the old trust anchor: ${names(stuck)}. ` +
-        "Next: delete them, or wait for their Jobs, then the same command again",
+      `nothing recreates these pods, and their proxies keep the old trust anchor: ${names(stuck)}. ` +
+        "Next: delete them, or wait for their Jobs, then run the same command again",
     );
   }
   const done = new Set<string>();
@@ -137,7 +137,7 @@ async function evict({ core }: Apis, pod: V1Pod): Promise<void> {
     !metadata?.deletionTimestamp &&
     (status?.conditions ?? []).some(({ type, status }) => type === "Ready" && status === "True");
   const before = (await siblings()).filter(isReady).length;
-  await until(`a PodDisruptionBudget does not let pod ${called(pod)} go`, namespace, async () => {
+  await until(`a PodDisruptionBudget blocks the eviction of pod ${called(pod)}`, namespace, async () => {
     try {
       await core.createNamespacedPodEviction({ namespace, name, body: { metadata: { namespace, name } } });
     } catch (error) {
@@ -147,7 +147,7 @@ async function evict({ core }: Apis, pod: V1Pod): Promise<void> {
     }
     return true;
   });
-  await until(`the pod that follows ${called(pod)} is not ready`, namespace, async () => {
+  await until(`the replacement of pod ${called(pod)} is not ready`, namespace, async () => {
     const now = await siblings();
     return now.every(({ metadata }) => metadata?.uid !== uid) && now.filter(isReady).length >= before;
   });
@@ -158,7 +158,7 @@ async function rollOut({ apps }: Apis, namespace: string, name: string): Promise
   const value = { ...spec?.template.metadata?.annotations, [restartedAt]: new Date().toISOString() };
   const body = [{ op: "add", path: "/spec/template/metadata/annotations", value }];
   const { metadata } = await apps.patchNamespacedDeployment({ namespace, name, body });
-  await until(`deployment ${namespace}/${name} does not end its restart`, namespace, async () => {
+  await until(`deployment ${namespace}/${name} has not finished its restart`, namespace, async () => {
     const now = await apps.readNamespacedDeployment({ namespace, name });
     return (now.metadata?.generation ?? 0) >= (metadata?.generation ?? 0) && isRolledOut(now);
   });

@@ -5,14 +5,14 @@ export interface SecretArgs {
   metadata: { name: string; namespace: pulumi.Input<string>; [field: string]: pulumi.Input<unknown> };
   /** Default of Kubernetes: `Opaque` */
   type: string;
-  /** What it holds, in plain. */
+  /** Its data by key, not encoded. */
   texts: Record<string, pulumi.Input<string>>;
 }
 
 /**
- * A Secret whose preview shows each text that is not known yet as one changed field.
+ * A Secret whose preview shows each unknown text as one changed field.
  *
- * The SDK's own `Secret` makes one unknown of all of `data` then. And `stringData` becomes `data` only once every text is
+ * The SDK's own `Secret` turns all of `data` into one unknown. `stringData` becomes `data` only once every text is
  * known, so a preview would show both.
  *
  * @example makeSecret("mesh-east-issuer", { metadata, type: "kubernetes.io/tls", texts: { "tls.crt": certPem } }, { parent });

@@ -1,11 +1,11 @@
 import type { Manifest } from "../config/manifests";
 
 /**
- * A Service for whose endpoints the provider does not wait ten seconds to "settle".
+ * Makes the provider skip its ten-second wait for a Service's endpoints to "settle".
  *
- * The wait is a fixed one (pulumi-kubernetes, provider/pkg/await/service.go) and adds nothing here: the Deployments
- * behind these Services are awaited, and so is an answer of the webhooks (awaitWebhooks.ts). A load balancer's address
- * is still waited for, by name.
+ * The wait has a fixed length (pulumi-kubernetes, provider/pkg/await/service.go) and adds nothing here. The program
+ * already waits for the Deployments behind these Services and for the webhooks (awaitWebhooks.ts). With the annotation
+ * `waitFor` the provider still waits for a load balancer's address.
  * https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/#pulumi-com-waitfor
  */
 export function skipAwait(service: Manifest): Manifest {

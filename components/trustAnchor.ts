@@ -2,9 +2,12 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { TrustPlan } from "../config/plan";
 
-/** Ten years: what `step certificate create --profile root-ca` gives, which the seed used. */
+/**
+ * Ten years, the default of `step certificate create --profile root-ca`, as in the demo:
+ * https://github.com/linkerd/l2d-k3d-statefulset
+ */
 const anchorHours = 87_600;
-/** One year, as in the seed. */
+/** One year, as in the demo. */
 const issuerHours = 8_760;
 /** Linkerd accepts nothing else for its issuers. https://linkerd.io/2/tasks/generate-certificates/ */
 const key = { algorithm: "ECDSA", ecdsaCurve: "P256" };
@@ -19,8 +22,8 @@ export interface KeyPair {
 /**
  * A key pair as Linkerd's programs read it: the key is encoded as PKCS#8.
  *
- * All of them read PKCS#8. `privateKeyPem` of an ECDSA key is SEC1, which the policy controller refuses ("could not load
- * private key"): load_private_key in linkerd-kubert, kubert/src/server/tls_rustls.rs. The Go programs read both:
+ * All of them read PKCS#8. `privateKeyPem` of an ECDSA key is SEC1, and the policy controller refuses it ("could not
+ * load private key"): load_private_key in linkerd-kubert, kubert/src/server/tls_rustls.rs. The Go programs read both:
  * DecodePEMKey in linkerd2, pkg/tls/codec.go.
  */
 function forLinkerd(certPem: pulumi.Output<string>, { privateKeyPemPkcs8 }: tls.PrivateKey): KeyPair {
@@ -28,19 +31,19 @@ function forLinkerd(certPem: pulumi.Output<string>, { privateKeyPemPkcs8 }: tls.
 }
 
 /**
- * What every cluster trusts: one self-signed ECDSA P-256 root a generation.
+ * The roots that every cluster trusts: one self-signed ECDSA P-256 root per generation.
  *
- * Several generations stand side by side only while the anchor is rotated (docs/rotation.md). All of them are trusted,
- * the first of `plan.anchors` signs.
+ * Several generations exist side by side only while the anchor is rotated (docs/rotation.md). All of them are trusted,
+ * and the first of `plan.anchors` signs.
  *
  * @example const anchor = new TrustAnchor("mesh", { plan: { commonName: "identity.linkerd.cluster.local", anchors: [1], ... } });
  */
 export class TrustAnchor extends pulumi.ComponentResource {
-  /** Every trusted root, oldest first: the very same string for every cluster. */
+  /** Every trusted root, oldest first. All clusters get exactly the same string. */
   readonly bundlePem: pulumi.Output<string>;
-  /** When the last trusted root to sign expires, RFC 3339. */
+  /** When the signing root expires, RFC 3339. */
   readonly expires: pulumi.Output<string>;
-  /** For the tls provider, which signs with it and reads every encoding. */
+  /** The tls provider signs with it, and reads every encoding. */
   private readonly signer: KeyPair;
   private readonly name: string;
   private readonly plan: TrustPlan;
@@ -60,7 +63,7 @@ export class TrustAnchor extends pulumi.ComponentResource {
     this.registerOutputs({ bundlePem: this.bundlePem, expires: this.expires });
   }
 
-  /** The issuer of one cluster: a CA signed by the anchor, renewed by raising `issuerGeneration`. */
+  /** The issuer of one cluster: a CA signed by the anchor, renewed by increasing `issuerGeneration`. */
   issuer(cluster: { name: string; domain: string }, opts?: pulumi.ComponentResourceOptions): Issuer {
     const args = { domain: cluster.domain, signer: this.signer, plan: this.plan };
     return new Issuer(`${this.name}-${cluster.name}`, args, { parent: this, ...opts });
@@ -83,7 +86,7 @@ export class TrustAnchor extends pulumi.ComponentResource {
   }
 }
 
-/** Linkerd's webhooks: the chart's values key of each, and its Service. */
+/** The chart's values key and the Service of each of Linkerd's webhooks. */
 export const webhookServices = {
   proxyInjector: "linkerd-proxy-injector",
   profileValidator: "linkerd-sp-validator",
@@ -102,7 +105,7 @@ interface IssuerArgs {
 /**
  * One cluster's certificates: Linkerd's issuer, and one certificate for each of the control plane's webhooks.
  *
- * The charts make new webhook certificates whenever they are rendered, unless they are given some. The control plane would
+ * Unless the charts are given webhook certificates, they make new ones on every rendering, and the control plane would
  * restart each time.
  */
 export class Issuer extends pulumi.ComponentResource {
@@ -114,7 +117,7 @@ export class Issuer extends pulumi.ComponentResource {
   constructor(name: string, { domain, signer, plan }: IssuerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("mesh:index:Issuer", name, {}, opts);
     const child = { parent: this };
-    // The signer is part of the name: a certificate of another root is another certificate, made before the old one goes.
+    // The signer is part of the name, so a certificate of another root is a new resource, made before the old one goes.
     const generation = `${plan.anchors[0]}-${plan.issuerGeneration}`;
     const issuer = `${name}-issuer-${generation}`;
     const privateKey = new tls.PrivateKey(issuer, key, child);

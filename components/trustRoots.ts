@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import type { CoreV1Api } from "@kubernetes/client-node";
 
-/** The injector writes the SHA-256 of the anchors it gave to a pod here: linkerd2, pkg/k8s/labels.go. */
+/** The injector records the SHA-256 of a pod's anchors in this annotation: linkerd2, pkg/k8s/labels.go. */
 const annotation = "linkerd.io/trust-root-sha256";
 
-/** The SHA-256 of the cluster's present trust anchors. */
+/** The SHA-256 of the cluster's current trust anchors. */
 export async function presentTrustRootHash(core: CoreV1Api): Promise<string> {
   const { data } = await core.readNamespacedConfigMap({ namespace: "linkerd", name: "linkerd-identity-trust-roots" });
   return createHash("sha256")
@@ -12,7 +12,7 @@ export async function presentTrustRootHash(core: CoreV1Api): Promise<string> {
     .digest("hex");
 }
 
-/** Whether the injector gave a pod anchors with another hash. False for a pod that it left alone. */
+/** Whether the injector gave a pod anchors with another hash. False for a pod that it did not inject. */
 export function hasOtherTrustRoots(
   pod: { metadata?: { annotations?: Record<string, string> } },
   hash: string,

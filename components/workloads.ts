@@ -21,8 +21,8 @@ export interface WorkloadsArgs {
 }
 
 /**
- * The objects of manifests/<cluster>/ in that cluster, with its `default` namespace set to injection. When certificates
- * change, all meshed pods of the cluster restart, also those of other workloads.
+ * The objects of manifests/<cluster>/ in that cluster, with injection enabled in its `default` namespace. When
+ * certificates change, all meshed pods of the cluster restart, including those of other workloads.
  *
  * @example new Workloads("mesh-east", { cluster: east, linkerd, multicluster, trust }, { parent: mesh });
  */
@@ -41,8 +41,8 @@ export class Workloads extends pulumi.ComponentResource {
       { objects, optionsOf: autoscaled(objects) },
       { parent: this, dependsOn: [linkerd, injection] },
     );
-    // Not by an annotation on the pods: an update that changes it sets every field of the manifest again, and so takes back
-    // the replicas that an autoscaler or `kubectl scale` set.
+    // Not a pod annotation: an update that changes it sets every field of the manifest again, and so reverts the
+    // replicas set by an autoscaler or `kubectl scale`.
     new command.local.Command(
       `${name}-restart`,
       {
@@ -60,7 +60,7 @@ export class Workloads extends pulumi.ComponentResource {
 /**
  * Options that leave `spec.replicas` to the HorizontalPodAutoscaler that scales a workload.
  *
- * With `ignoreChanges` the provider takes a field out of its patch when another manager has it, and keeps its value.
+ * With `ignoreChanges` the provider omits a field from its patch when another manager owns it, and keeps its value.
  * https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/managing-resources-with-server-side-apply/#ignorechanges
  */
 export function autoscaled(manifests: Manifest[]): (object: Manifest) => pulumi.CustomResourceOptions {

@@ -6,12 +6,12 @@ import { exists } from "../lib/files";
 import { cacheDirectory } from "../lib/paths";
 import { chartNames, type ChartName, type ChartSource, RefusedError } from "./settings";
 
-/** Path of each chart on this machine: a directory or an archive, as Helm takes both. */
+/** Path of each chart on this machine: a directory or an archive. Helm accepts both. */
 export type ChartPaths = Record<ChartName, string>;
 
 /**
- * Finds the charts, fetching each version of a repository's once and keeping it, so that a later preview needs no
- * network and no preview pays for Helm's repository index.
+ * Finds the charts. It fetches each version from a repository once and keeps it. So a later preview needs no network,
+ * and no preview pays for Helm's repository index.
  *
  * @param cache directory for fetched archives. Default: `$XDG_CACHE_HOME/linkerd-multicluster-mesh/charts`
  * @throws RefusedError when the repository does not answer, lacks the version, or its digest does not match
@@ -22,7 +22,7 @@ export async function findCharts(
 ): Promise<ChartPaths> {
   if ("directory" in source) return paths((chart) => path.join(source.directory, chart));
   const { repository, version } = source;
-  // Repositories differ: another one's chart of the same name and version is another chart.
+  // Another repository may have a different chart of the same name and version.
   const folder = path.join(cache, createHash("sha256").update(repository).digest("hex").slice(0, 12));
   const archive = (chart: ChartName) => path.join(folder, `${chart}-${version}.tgz`);
   const missing = await Promise.all(
@@ -37,7 +37,7 @@ export async function findCharts(
   return paths(archive);
 }
 
-/** What is used here of a Helm repository's index. https://helm.sh/docs/topics/chart_repository/#the-index-file */
+/** The fields of a Helm repository's index used here. https://helm.sh/docs/topics/chart_repository/#the-index-file */
 interface Index {
   entries?: Record<string, { version: string; urls: string[]; digest?: string }[] | undefined>;
 }
@@ -61,7 +61,7 @@ async function fetchChart(
   const digest = createHash("sha256").update(body).digest("hex");
   if (entry.digest && entry.digest.replace(/^sha256:/, "") !== digest) {
     throw new RefusedError([
-      `${chart} ${version} of ${repository} has digest ${digest}, its index says ${entry.digest}. ${next}`,
+      `${chart} ${version} of ${repository} has digest ${digest}, but its index says ${entry.digest}. ${next}`,
     ]);
   }
   // Renamed into place: an interrupted or concurrent run never leaves half an archive.
@@ -74,7 +74,7 @@ function readIndex(repository: string, body: Buffer): Index {
   try {
     return parse(body.toString()) as Index;
   } catch (error) {
-    throw new RefusedError([`chartRepository: ${repository}/index.yaml is no index (${reason(error)}). ${next}`]);
+    throw new RefusedError([`chartRepository: ${repository}/index.yaml is not an index (${reason(error)}). ${next}`]);
   }
 }
 

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { parse, stringify } from "yaml";
 import { type ExistingCluster, RefusedError } from "./settings";
 
-/** What is used here of a kubeconfig. */
+/** The fields of a kubeconfig used here. */
 interface KubeConfigFile {
   contexts?: { name: string; context: { cluster: string; user: string; namespace?: string } }[];
   clusters?: { name: string; cluster: { server: string } }[];
@@ -12,7 +12,7 @@ interface KubeConfigFile {
 }
 
 /**
- * Takes one context out of a kubeconfig, so that the state holds no credentials of other clusters.
+ * Extracts one context from a kubeconfig, so that the state holds no credentials of other clusters.
  *
  * @throws RefusedError when the file or the context is missing
  */
@@ -36,5 +36,5 @@ export function readContext(cluster: string, settings: ExistingCluster): { text:
     const one = { apiVersion: "v1", kind: "Config", clusters: [entry], users: [user], contexts: [context] };
     return { text: stringify({ ...one, "current-context": context.name }), server: entry.cluster.server };
   }
-  return refuse(`allowed: a context of ${files}: ${available.join(", ") || "none is there"}`);
+  return refuse(`allowed: a context of ${files}: ${available.join(", ") || "there is none"}`);
 }

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { type Alias, type Document, LineCounter, parseAllDocuments, visit } from "yaml";
 
-/** One Kubernetes object, as a manifest or a rendered chart has it. */
+/** One Kubernetes object of a manifest or a rendered chart. */
 export interface Manifest {
   apiVersion: string;
   kind: string;
@@ -10,7 +10,7 @@ export interface Manifest {
   [field: string]: unknown;
 }
 
-/** An order of one's own, which other tools know: https://github.com/kubernetes-sigs/cli-utils */
+/** Other tools read a user-defined order from this annotation: https://github.com/kubernetes-sigs/cli-utils */
 const explicitOrder = "config.kubernetes.io/depends-on";
 
 /** The objects of manifests/<cluster>/, by cluster. */
@@ -19,7 +19,7 @@ export type ClusterManifests = Record<string, Manifest[]>;
 /**
  * Reads every YAML file below `directory/<cluster>/` for each cluster, in the order of their names.
  *
- * @returns the objects, and one complaint (with file and line) for whatever cannot be one
+ * @returns the objects, and one complaint (with file and line) for each document that is not one
  */
 export function readManifests(
   directory: string,
@@ -34,7 +34,9 @@ export function readManifests(
     const objects = Object.hasOwn(manifests, entry.name) ? manifests[entry.name] : undefined;
     if (objects === undefined) {
       const known = clusters.join(", ");
-      complaints.push(`its folder ${entry.name} is no cluster's; allowed: ${known}. Next: rename or remove the folder`);
+      complaints.push(
+        `its folder ${entry.name} matches no cluster; allowed: ${known}. Next: rename or remove the folder`,
+      );
       continue;
     }
     const folder = path.join(directory, entry.name);
@@ -51,7 +53,8 @@ export function readManifests(
         }
         const id = `${object.kind} ${object.metadata.namespace ?? "default"}/${object.metadata.name}`;
         const twin = seen.get(id);
-        if (twin !== undefined) complaints.push(`${where}: ${id} stands at ${twin} already. Next: remove one of them`);
+        if (twin !== undefined)
+          complaints.push(`${where}: ${id} is already defined at ${twin}. Next: remove one of them`);
         seen.set(id, where);
         objects.push(object);
       }
@@ -81,18 +84,16 @@ function readFile(file: string): Finding[] {
         if (typeof object[field] !== "string") return [{ line, problem: `${field} is missing` }];
       }
       if (object.kind.endsWith("List") && Array.isArray(object.items))
-        return [{ line, problem: `a ${object.kind} is several objects: write each as a document of its own` }];
+        return [{ line, problem: `a ${object.kind} contains several objects: write each as a separate document` }];
       if (typeof object.metadata?.name !== "string") return [{ line, problem: "metadata.name is missing" }];
       if (object.metadata.annotations?.[explicitOrder] !== undefined)
-        return [
-          { line, problem: `remove the annotation ${explicitOrder}: the order is the one of components/objects.ts` },
-        ];
+        return [{ line, problem: `remove the annotation ${explicitOrder}: components/objects.ts sets the order` }];
       return [{ object, line }];
     },
   );
 }
 
-/** An alias without its anchor, as an unquoted *.example.com is: the parser lets it pass. */
+/** An alias without its anchor, such as an unquoted *.example.com. The parser accepts it. */
 function danglingAlias(document: Document): Alias | undefined {
   let found: Alias | undefined;
   visit(document, {

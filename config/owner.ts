@@ -1,5 +1,5 @@
 /**
- * Whose a local cluster or an engine is: one stack of one clone.
+ * The owner of a local cluster or an engine: one stack of one clone.
  *
  * @param directory the clone
  * @example ownerOf("dev", "/home/alice/mesh") // "stack dev of /home/alice/mesh"

@@ -1,8 +1,9 @@
 /**
- * What a cluster is called outside the mesh. Carries the stack, but for stack dev, so that no two stacks meet. A cluster's
- * name with a dash in it takes two before it: stack `a` with cluster `b-c` is not stack `a-b` with cluster `c`.
+ * The physical name of a cluster: its name outside the mesh. It contains the stack, except for stack dev, so that
+ * stacks do not collide. A cluster name with a dash gets two dashes before it: stack `a` with cluster `b-c` is not
+ * stack `a-b` with cluster `c`.
  *
- * @example nameOutside("alice", "east") // "alice-east"
+ * @example physicalNameOf("alice", "east") // "alice-east"
  */
 export function physicalNameOf(stack: string, cluster: string): string {
   if (cluster.includes("-")) return `${stack}--${cluster}`;

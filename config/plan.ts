@@ -5,21 +5,21 @@ import { stackNameProblem } from "./stackName";
 import type { ChartSource, Runtime, Settings } from "./settings";
 import { RefusedError } from "./settings";
 
-/** One cluster: who it is inside the mesh, and what it is called outside. */
+/** One cluster, with its name in the mesh and its physical name. */
 export interface ClusterPlan {
   /** Name in the mesh, the same for every developer. Example: `east` */
   name: string;
   /** DNS domain, and Linkerd's trust domain. Example: `east.cluster.local` */
   domain: string;
-  /** Name outside the mesh (k3d or kwok cluster). Example: `east` in stack dev, `alice-east` in stack alice */
+  /** Physical name (of the k3d or kwok cluster). Example: `east` in stack dev, `alice-east` in stack alice */
   physicalName: string;
   /** Context of the user's kubeconfig. Example: `k3d-east` */
   context: string;
   /** Host ports of the local runtimes: first the API server's, then as many as the runtime needs. */
   ports: number[];
-  /** What stands in manifests/<name>/. */
+  /** The objects in manifests/<name>/. */
   manifests: Manifest[];
-  /** Names of the clusters that this one mirrors: one link, one controller each. */
+  /** Names of the clusters that this one mirrors, with one link and one controller each. */
   targets: string[];
 }
 
@@ -29,7 +29,7 @@ export interface LinkPlan {
   target: ClusterPlan;
 }
 
-/** Which certificates there are. Generations are raised by `npm run rotate`, never by themselves. */
+/** The generations of certificates. Only `npm run rotate` increases them. */
 export interface TrustPlan {
   /** Common name of the trust anchors. Example: `identity.linkerd.cluster.local` */
   commonName: string;
@@ -42,7 +42,7 @@ export interface TrustPlan {
   dataPlane: string;
 }
 
-/** What will stand, by name. Pure: the same stack and settings give the same plan on every machine. */
+/** Everything an update will create, by name. Pure: the same stack and settings give the same plan on every machine. */
 export interface Plan {
   stack: string;
   runtime: Runtime;
@@ -54,18 +54,18 @@ export interface Plan {
   charts: ChartSource;
   /** Names of the mirror services each link will make, by link. Example: `{"east->west": ["nginx-svc-west"]}` */
   mirrors: Record<string, string[]>;
-  /** DNS names to reach the target's StatefulSet pods and their service by, from the source, by link. */
+  /** DNS names by which the source reaches the target's StatefulSet pods and their service, by link. */
   hosts: Record<string, string[]>;
 }
 
-/** Ports a cluster of each runtime takes on the host. kwok: API server, etcd, its peer, two controllers, kwok itself. */
+/** Number of host ports per cluster, by runtime. kwok: API server, etcd, its peer, two controllers, kwok itself. */
 const portsPerCluster: Record<Runtime, number> = { k3d: 1, kwok: 6, existing: 0 };
 
 /**
  * Plans a stack.
  *
- * @throws RefusedError when the stack's name makes names that a runtime or Kubernetes would refuse
- * @example plan("alice", settings).clusters[0].physicalName // "alice-east"
+ * @throws RefusedError when the stack's name leads to names that a runtime or Kubernetes would refuse
+ * @example makePlan("alice", settings).clusters[0].physicalName // "alice-east"
  */
 export function makePlan(stack: string, settings: Settings): Plan {
   const perCluster = portsPerCluster[settings.runtime];
@@ -152,7 +152,7 @@ function planTrust({ orgDomain, trustAnchors, issuerGeneration }: Settings): Tru
   };
 }
 
-/** The seed's ports in stack dev; elsewhere a block of 64 below the ports that systems hand out by themselves. */
+/** The demo's ports in stack dev. Other stacks get a block of 64 below the systems' ephemeral ports. */
 function defaultPortBase(stack: string): number {
   if (stack === "dev") return 6440;
   const block = createHash("sha256").update(stack).digest().readUInt32BE(0) % 340;
@@ -161,7 +161,7 @@ function defaultPortBase(stack: string): number {
 
 const exportLabel = "mirror.linkerd.io/exported";
 
-/** A Service that other clusters mirror, and the pods that have names of their own behind it. */
+/** A Service that other clusters mirror, and the pods behind it that have their own names. */
 interface ExportedService {
   name: string;
   namespace: string;
@@ -200,8 +200,8 @@ function exportedServices(cluster: ClusterPlan): ExportedService[] {
 }
 
 /**
- * What the service mirror makes of a cluster's exported services: one of each, and one for every pod of a StatefulSet
- * behind a headless one. Headless services without ports are skipped (linkerd2, cluster_watcher_headless.go).
+ * Mirror services for a cluster's exported services: one per service, and one per StatefulSet pod behind a headless
+ * service. Headless services without ports are skipped (linkerd2, cluster_watcher_headless.go).
  */
 function mirrorsOf(target: ClusterPlan): string[] {
   return exportedServices(target)

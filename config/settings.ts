@@ -13,7 +13,7 @@ export interface LinkSetting {
   target: string;
 }
 
-/** What runtime `existing` is told of one cluster. */
+/** Settings of one cluster for runtime `existing`. */
 export interface ExistingCluster {
   /** Context of the kubeconfig to use. Example: `arn:aws:eks:eu-west-1:111122223333:cluster/east` */
   context: string;
@@ -27,7 +27,7 @@ export interface ExistingCluster {
   domain?: string;
 }
 
-/** Where the charts come from: a directory with a folder a chart, or a Helm repository. */
+/** Where the charts come from: a directory with one folder per chart, or a Helm repository. */
 export type ChartSource = { directory: string } | { repository: string; version: string };
 
 /** Everything a user can set, checked. */
@@ -50,21 +50,24 @@ export interface Settings {
   nodeImage?: string;
   /** k3d: images of the local Docker engine to import into every cluster. */
   images: string[];
-  /** k3d: URL of a registry, with a path if need be, that every image is pulled through. Example: `https://registry.example.com/mirror` */
+  /**
+   * k3d: URL of a registry, with a path if needed, that every image is pulled through.
+   * Example: `https://registry.example.com/mirror`
+   */
   registryMirror?: string;
-  /** existing: one entry a cluster. */
+  /** existing: one entry per cluster. */
   existing: Record<string, ExistingCluster>;
 }
 
-/** Settings as they were typed: nothing checked yet. `undefined` is what was not set. */
+/** Settings as typed, not checked yet. A setting that was not set is `undefined`. */
 export type RawSettings = Record<string, unknown>;
 
 /** Why nothing was created: each problem names the setting, its value, what is allowed, and what to type. */
 export class RefusedError extends pulumi.RunError {
   constructor(readonly problems: string[]) {
     super(`nothing was created, because:\n${problems.map((problem) => `  - ${problem}`).join("\n")}`);
-    // Pulumi never shows it, but formats it (run/error.js), which takes Node.js 20 a quarter of a minute and 3 GB over
-    // lines that name node_modules.
+    // Pulumi never shows the stack, but formats it (run/error.js). With lines that name node_modules this takes Node.js
+    // 20 a quarter of a minute and 3 GB.
     this.stack = this.message;
   }
 }
@@ -82,7 +85,7 @@ class Problems {
 const label = /^[a-z0-9]+(-[a-z0-9]+)*$/;
 const domain = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 
-/** Longest in-mesh cluster name: mirror names end in it, and Kubernetes ends Service names at 63 characters. */
+/** Longest in-mesh cluster name: mirror names end in it, and Kubernetes limits Service names to 63 characters. */
 export const longestClusterName = 20;
 
 const known = [
@@ -103,12 +106,12 @@ export function readSettings(root = process.cwd()): Settings {
   for (const [key, value] of Object.entries(pulumi.runtime.allConfig())) {
     if (key.startsWith(prefix)) raw[key.slice(prefix.length)] = plain(value);
   }
-  // The same as the setting, for a shell: a directory is a path of one machine, a stack's settings are everybody's.
+  // The same setting for a shell: a directory is specific to one machine, but a stack's settings are shared.
   raw.chartDirectory ??= process.env.MESH_CHART_DIRECTORY;
   return checkSettings(raw, root);
 }
 
-/** Pulumi hands every setting over as text: numbers, booleans and lists as JSON. */
+/** Pulumi passes every setting as text: numbers, booleans and lists as JSON. */
 function plain(text: string): unknown {
   if (!/^(\[|\{|-?\d+$|true$|false$)/.test(text)) return text;
   try {
@@ -118,7 +121,7 @@ function plain(text: string): unknown {
   }
 }
 
-/** Turns raw settings into checked ones. Pure but for reading the directories that the settings name. */
+/** Turns raw settings into checked ones. Pure, except for reading the directories that the settings name. */
 export function checkSettings(raw: RawSettings, root: string): Settings {
   const problems = new Problems();
   for (const key of Object.keys(raw).filter((name) => !known.includes(name))) {

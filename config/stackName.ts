@@ -1,6 +1,6 @@
 import { physicalNameOf } from "./physicalName";
 
-/** k3d refuses longer names of clusters. kwok's follow it, so that a stack can change its runtime. */
+/** k3d refuses longer cluster names. kwok clusters have the same limit, so that a stack can change its runtime. */
 const longestPhysicalName = 32;
 
 /**

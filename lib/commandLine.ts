@@ -10,7 +10,7 @@ export class HelpShown extends Error {}
  *
  * @param name as npm knows it. Example: `start`
  * @param summary one sentence
- * @param examples lines to type, each with what it does
+ * @param examples lines to type, each with its description
  */
 export function newCommand(name: string, summary: string, examples: Record<string, string>): Command {
   const width = Math.max(...Object.keys(examples).map(({ length }) => length));
@@ -23,7 +23,7 @@ export function newCommand(name: string, summary: string, examples: Record<strin
     .configureHelp({ helpWidth: 110 });
 }
 
-/** How npm runs a command, up to the words that are its own. Example: `npm run verify --` */
+/** How npm runs a command, up to the command's own arguments. Example: `npm run verify --` */
 export function npmName(name: string): string {
   return `npm ${["start", "stop", "test"].includes(name) ? name : `run ${name}`} --`;
 }
@@ -49,7 +49,7 @@ export function parse<Options extends object>(
   return { args: command.processedArgs, options: command.opts<Options & OptionValues>() };
 }
 
-/** For an option that may be repeated, or have several values with commas between them. */
+/** For an option that may be repeated, or have several comma-separated values. */
 export function listOf<T extends string>(allowed: readonly T[]) {
   return (value: string, earlier: readonly T[] = []): T[] => {
     const values = value.split(",").map((one) => {
@@ -75,15 +75,15 @@ export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER) {
 export const defaultStack = "rehearsal";
 
 /**
- * Adds a stack's name to what a command takes.
+ * Adds a stack argument to a command.
  *
  * @param fallback the stack where none is named
  */
 export function takesStack(command: Command, fallback = defaultStack): Command {
-  return command.argument("[stack]", "the Pulumi stack, one for each developer", stackName, fallback);
+  return command.argument("[stack]", "the Pulumi stack, one per developer", stackName, fallback);
 }
 
-/** Refuses names that Pulumi itself refuses. What a runtime refuses is in config/stackName.ts. */
+/** Refuses names that Pulumi itself refuses. config/stackName.ts has the runtimes' rules. */
 export function stackName(name: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) return name;
   throw new InvalidArgumentError('Allowed: letters, digits, ".", "-", "_"');
@@ -92,5 +92,5 @@ export function stackName(name: string): string {
 /** For an option that takes a file. */
 export function existingFile(file: string): string {
   if (fs.existsSync(file)) return file;
-  throw new InvalidArgumentError("Allowed: a file that is there");
+  throw new InvalidArgumentError("Allowed: an existing file");
 }

@@ -5,25 +5,25 @@ import { dataDirectory } from "./paths";
 import { isPortTaken } from "./ports";
 import { endProcess, ownProcesses } from "./processes";
 
-/** An engine that runs this program, in a file of its own. */
+/** An engine that runs this program. Each record has its own file. */
 interface EngineRecord {
-  /** Whose it is. Example: `stack dev of /home/alice/mesh` */
+  /** Its owner. Example: `stack dev of /home/alice/mesh` */
   owner: string;
-  /** Where it listens. Its plugins have it as last argument. Example: `127.0.0.1:40123` */
+  /** The address it listens on. Its plugins have it as their last argument. Example: `127.0.0.1:40123` */
   address: string;
   host: string;
-  /** When it was noted, milliseconds since 1970. */
+  /** When it was recorded, milliseconds since 1970. */
   started: number;
 }
 
-/** The engine starts its first plugins a moment before it is noted. */
+/** The engine starts its first plugins a moment before it is recorded. */
 const earlierMilliseconds = 60_000;
 
 const directory = () => path.join(dataDirectory(), "engines");
 
 /**
- * Notes the engine that runs this Pulumi program, so that its plugins can be told from those of other projects if it is
- * killed. The note goes when the program ends well.
+ * Records the engine that runs this Pulumi program. If it is killed, its plugins can then be told from those of other
+ * projects. The record is removed when the program succeeds.
  */
 export function recordEngine(owner: string): void {
   const at = process.argv.indexOf("--engine");
@@ -36,8 +36,8 @@ export function recordEngine(owner: string): void {
 }
 
 /**
- * Notes the engine whose plugin started this process: a `pulumi destroy` does not run the Pulumi program. The note goes when
- * somebody next calls `endOrphanedPlugins`.
+ * Records the engine whose plugin started this process, because `pulumi destroy` does not run the Pulumi program. The
+ * next call of `endOrphanedPlugins` removes the record.
  */
 export async function recordParentEngine(owner: string): Promise<void> {
   const all = await ownProcesses();
@@ -58,8 +58,9 @@ function write(owner: string, address: string): string {
 }
 
 /**
- * Ends the plugins, language hosts and programs of this owner's engines that were killed. By themselves they look for their
- * engine every five minutes (rpcutil.Healthcheck in pulumi/sdk), and a kubernetes provider still waits for what it began.
+ * Ends the plugins, language hosts and programs of this owner's killed engines. On their own they check for their
+ * engine every five minutes (rpcutil.Healthcheck in pulumi/sdk), and a kubernetes provider waits for pending
+ * operations.
  *
  * Ends only processes that name the address of an engine recorded here and started after it.
  */
@@ -82,7 +83,7 @@ function records(): { file: string; record: EngineRecord }[] {
     try {
       return [{ file, record: JSON.parse(fs.readFileSync(file, "utf8")) as EngineRecord }];
     } catch {
-      // Gone by now, or cut off when its program was killed: then it names no engine.
+      // Removed meanwhile, or truncated when its program was killed. A truncated record names no engine.
       return [];
     }
   });

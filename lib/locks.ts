@@ -8,13 +8,13 @@ export interface LockOptions {
   onWait?: () => void;
   /** How long to wait, milliseconds. Default: 300,000. */
   timeout?: number;
-  /** A lock whose holder has not renewed it for so long is taken over, milliseconds. Default: 10,000. */
+  /** A lock whose holder has not renewed it for this long is taken over, milliseconds. Default: 10,000. */
   stale?: number;
 }
 
 /** For the directory of tools: another process may take half an hour to build them. */
 export const toolsLock: LockOptions = {
-  onWait: () => say("Tools are being built or fetched by another process: waiting for it ..."),
+  onWait: () => say("Another process is building or fetching tools: waiting for it ..."),
   timeout: 3_600_000,
   stale: 60_000,
 };
@@ -22,14 +22,14 @@ export const toolsLock: LockOptions = {
 /**
  * Runs `work` while no other process on this machine works on the same thing.
  *
- * @param thing a file or directory that need not exist; the lock is `<thing>.lock`, as kubectl's for a kubeconfig
+ * @param thing a file or directory that need not exist; the lock is `<thing>.lock`, like kubectl's for a kubeconfig
  * @throws Error when the lock is not free in time
  * @example await exclusively(clusterDirectory("alice-east"), () => create(spec));
  */
 export async function exclusively<T>(thing: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   const { onWait, timeout = 300_000, stale = 10_000 } = options;
   await fs.mkdir(path.dirname(thing), { recursive: true });
-  // A laptop that slept may find its lock taken over. The work goes on: whatever it makes is renamed into place.
+  // A laptop that slept may find its lock taken over. The work goes on, because its results are renamed into place.
   const common = { realpath: false, stale, onCompromised: () => undefined };
   const release = await lock(thing, common).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ELOCKED") throw error;

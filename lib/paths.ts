@@ -8,7 +8,7 @@ export const root = path.join(__dirname, "..");
 export const stateDirectory = path.join(root, ".state");
 
 /**
- * Tools, charts and compiled code. Everything in it may be deleted and is made again. All clones share it.
+ * Tools, charts and compiled code. Everything in it may be deleted and is recreated. All clones share it.
  *
  * @example "~/.cache/linkerd-multicluster-mesh"
  */
@@ -16,7 +16,7 @@ export function cacheDirectory(): string {
   return path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "linkerd-multicluster-mesh");
 }
 
-/** What belongs to clusters and engines on this machine. Example: `~/.local/share/linkerd-multicluster-mesh` */
+/** Data of clusters and engines on this machine. Example: `~/.local/share/linkerd-multicluster-mesh` */
 export function dataDirectory(): string {
   const data = process.env.XDG_DATA_HOME || path.join(os.homedir(), ".local", "share");
   return path.join(data, "linkerd-multicluster-mesh");
@@ -34,7 +34,7 @@ export function clusterDirectory(name: string): string {
 
 /**
  * A local cluster's own kubeconfig, mode 600. It is written last when a cluster is made, and removed first when the
- * cluster goes. So where the file exists, the cluster is meant to exist.
+ * cluster goes. So if the file exists, the cluster should exist.
  */
 export function ownKubeconfig(name: string): string {
   return path.join(clusterDirectory(name), "kubeconfig");

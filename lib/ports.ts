@@ -1,6 +1,6 @@
 import * as net from "node:net";
 
-/** Whether a program listens on a port of the loopback. Waits two seconds at most. */
+/** Whether a program listens on a loopback port. Waits two seconds at most. */
 export function isPortTaken(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(port, "127.0.0.1");

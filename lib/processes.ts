@@ -3,7 +3,7 @@ import { outputOf } from "./run";
 
 export interface OwnProcess {
   pid: number;
-  /** The process that started it, or 1 where that is gone. */
+  /** The process that started it, or 1 if that has ended. */
   parent: number;
   /** When it started, milliseconds since 1970, whole seconds. */
   started: number;
@@ -12,8 +12,7 @@ export interface OwnProcess {
 }
 
 /**
- * This user's processes. Left out are those that ended and are still in the list: nobody takes note of orphans in a
- * container without an init.
+ * This user's processes, without zombies: in a container without an init, nothing reaps orphans.
  */
 export async function ownProcesses(): Promise<OwnProcess[]> {
   const columns = ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,ppid=,lstart=,args="];
@@ -27,10 +26,10 @@ export async function ownProcesses(): Promise<OwnProcess[]> {
 }
 
 /**
- * Ends programs that still run after their parent was killed: a k3d that goes on would collide with the next one. Call it
+ * Ends programs that still run after their parent was killed: a leftover k3d would collide with the next one. Call it
  * under the cluster's lock, where no other process of its kind runs.
  *
- * @param isLeft told a command line. Example: `(command) => command.startsWith("k3d cluster create east ")`
+ * @param isLeft gets a command line. Example: `(command) => command.startsWith("k3d cluster create east ")`
  */
 export async function endLeftRunning(isLeft: (command: string) => boolean): Promise<void> {
   for (const { pid, command } of await ownProcesses()) if (isLeft(command)) await endProcess(pid);
@@ -52,5 +51,5 @@ export async function endProcess(pid: number): Promise<void> {
     if (!(await ownProcesses()).some((one) => one.pid === pid)) return;
     await sleep(50);
   }
-  throw new Error(`process ${pid} does not end`);
+  throw new Error(`process ${pid} still runs five seconds after SIGKILL`);
 }

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { promisify } from "node:util";
 import { root } from "./paths";
 
-/** A mistake of the user or a fact of the machine, told in one sentence without a stack trace. */
+/** A user mistake or a problem of the machine, reported in one sentence without a stack trace. */
 export class UserError extends Error {}
 
 /** Progress goes to stderr: stdout belongs to a command's result, as in `eval "$(npm run -s env)"`. */
@@ -20,20 +20,20 @@ export interface RunOptions {
   cwd?: string;
   /** Write the child's output to this open file instead of showing it. */
   output?: fs.promises.FileHandle;
-  /** Interrupts the child as Ctrl-C does, and once more where it goes on for a minute. */
+  /** Interrupts the child as Ctrl-C does, and once more if it still runs after a minute. */
   interrupt?: AbortSignal;
 }
 
-/** How long an interrupted child may take to end in its own way. */
+/** How long an interrupted child may take to shut down. */
 const endMilliseconds = 60_000;
 
 /**
- * Runs a program to its end and returns its exit code (128 + n after signal n). Interrupting waits for the child, which
- * has its own way of ending: pulumi finishes what is under way and writes its state; asked a second time it gives up at once.
+ * Runs a program to its end and returns its exit code (128 + n after signal n). After an interrupt it still waits for
+ * the child: pulumi finishes running operations and writes its state. A second interrupt makes pulumi give up at once.
  */
 export async function run(command: string, args: string[], options: RunOptions = {}): Promise<number> {
-  // At a terminal Ctrl-C reaches every process of the foreground group by itself. Elsewhere a group of its own keeps the
-  // child from getting a signal twice: once sent to the group, once from here.
+  // At a terminal Ctrl-C reaches every process of the foreground group by itself. Elsewhere the child has its own
+  // group. Otherwise it would get a signal twice: once sent to the group, once from here.
   const terminal = process.stdin.isTTY;
   const out = options.output?.fd ?? "inherit";
   const child = spawn(command, args, {
@@ -59,14 +59,14 @@ function forwardSignals(child: ChildProcess, terminal: boolean, interrupt?: Abor
   let last = 0;
   let timer: NodeJS.Timeout | undefined;
   const forward = (signal: NodeJS.Signals) => {
-    // npm passes on a signal that the process group got as well: the two are one.
+    // npm forwards a signal that the process group got as well. Treat the two as one.
     if (Date.now() - last < 1000) return;
     last = Date.now();
     if (signal === "SIGINT" && terminal) return;
     child.kill(signal);
   };
   const interruptNow = () => {
-    // Interrupted by hand already: a second time it would give up at once.
+    // Already interrupted by hand: a second signal would make the child give up at once.
     if (last > 0) return;
     last = Date.now();
     child.kill("SIGINT");
@@ -124,13 +124,13 @@ export async function outputOf(
     delete inherited.GOGC;
     delete inherited.GOMEMLIMIT;
     const running = promisify(execFile)(file, args, { maxBuffer: 64 * 1024 * 1024, env: { ...inherited, ...env } });
-    // One that ends without reading says why on standard error.
+    // A program that ends without reading its input says why on standard error.
     if (input !== undefined) running.child.stdin?.on("error", () => undefined).end(input);
     return (await running).stdout;
   } catch (error) {
     const { code, stderr } = error as { code?: string | number; stderr?: string };
     if (code === "ENOENT")
-      throw new Error(`${file} is not on PATH. Next: npm start, which brings it, or install it`, { cause: error });
+      throw new Error(`${file} is not on PATH. Next: npm start, which provides it, or install it`, { cause: error });
     throw new Error(`${[file, ...args].join(" ")} ended with ${code}: ${stderr?.trim() ?? String(error)}`, {
       cause: error,
     });

@@ -1,6 +1,6 @@
-// Loads Pulumi's SDK without the parts that this program does not use, in a fifth of the time. Left out are the TypeScript
-// compiler and npm's view of node_modules, both for functions that run elsewhere (a lambda, a dynamic provider), and the
-// Automation API. Each is loaded when something is first asked of it.
+// Loads Pulumi's SDK without the parts that this program does not use, in a fifth of the time. It leaves out the
+// TypeScript compiler and npm's view of node_modules, both for functions that run elsewhere (a lambda, a dynamic
+// provider), and the Automation API. Each is loaded on first use.
 const Module = require("node:module");
 
 const sdk = require.resolve("@pulumi/pulumi");
@@ -20,7 +20,7 @@ for (const request of ["@pulumi/pulumi/typescript-shim", "@npmcli/arborist", "@p
     if (!loaded) delete require.cache[file];
     return (loaded ??= require(file));
   };
-  // It claims to be an ES module: `import * as` reads every name of a module that is none.
+  // It claims to be an ES module: `import * as` reads every name of a module that is not one.
   const exports = new Proxy({}, { get: (_, name) => name === "__esModule" || load()[name] });
   require.cache[file] = Object.assign(new Module(file), { filename: file, loaded: true, exports });
 }

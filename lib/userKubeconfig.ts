@@ -21,8 +21,8 @@ export function userKubeconfig(): string {
 }
 
 /**
- * Gives a kubeconfig of one cluster the context's name throughout, and takes in the files that it refers to: what is
- * kept in the state must not depend on files of a machine.
+ * Names everything in a one-cluster kubeconfig after the context, and inlines the files that it refers to. The state
+ * must not depend on files of one machine.
  *
  * @param text a kubeconfig with one cluster, one user and one context
  */
@@ -65,7 +65,7 @@ export function addContext(text: string): Promise<void> {
   });
 }
 
-/** Takes one context out of the user's kubeconfig, with the cluster and user of its name. */
+/** Removes one context from the user's kubeconfig, with the cluster and user of the same name. */
 export function removeContext(context: string): Promise<void> {
   return edit((document) => {
     for (const list of lists) remove(listOf(document, list), context);
@@ -74,8 +74,8 @@ export function removeContext(context: string): Promise<void> {
 }
 
 /**
- * Under the lock that kubectl itself takes (`<file>.lock`): two programs that read, change and write the file side by
- * side lose one of the changes, as k3d's own parallel merges do.
+ * Edits the file under the lock that kubectl itself takes (`<file>.lock`). Without it, two programs that edit the file
+ * side by side lose one of the changes, as k3d's own parallel merges do.
  */
 async function edit(change: (document: Document) => void): Promise<void> {
   const file = await fs.realpath(userKubeconfig()).catch(() => userKubeconfig());
@@ -98,6 +98,6 @@ function listOf(document: Document, list: string): YAMLSeq {
 
 function remove(entries: YAMLSeq, name: string): void {
   entries.items = entries.items.filter((entry) => !(isMap(entry) && entry.get("name") === name));
-  // An emptied list of the form `[]` would go on in that form.
+  // Otherwise a list written as `[]` would stay in that style.
   entries.flow = false;
 }

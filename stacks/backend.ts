@@ -5,23 +5,26 @@ import { cacheDirectory, stateDirectory } from "../lib/paths";
 import { defaultBackend, hasLogin, pulumiHome } from "../tools/pulumiHome";
 import type { Environment } from "../lib/run";
 
-/** How the engine is told to run, whatever the backend. What each of it saves stands in docs/performance.md. */
+/** Engine settings for every backend. docs/performance.md says what each one saves. */
 export const engineSettings = {
   PULUMI_SKIP_UPDATE_CHECK: "true",
-  // No bound, in the engine's words: a Deployment holds one of its operations (4 a core) until its pods are ready.
+  // The engine takes this number as "no limit". By default it runs 4 operations per core, and a Deployment holds one
+  // until its pods are ready.
   PULUMI_PARALLEL: process.env.PULUMI_PARALLEL ?? String(2 ** 31 - 1),
-  // Engine and providers make much garbage, also by writing the whole state at each step: collected less often, up to a bound.
+  // Engine and providers produce much garbage, partly by writing the whole state at each step. Collect it less often,
+  // up to a memory limit.
   GOGC: process.env.GOGC ?? "200",
   GOMEMLIMIT: process.env.GOMEMLIMIT ?? "1GiB",
-  // What of Pulumi's SDK was compiled is kept: a third off its loading, with Node.js 22 or later.
+  // Keeps the compiled code of Pulumi's SDK. It saves a third of its loading time, with Node.js 22 or later.
   NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? path.join(cacheDirectory(), "node"),
-  // The whole state is written twice a resource: a tenth of the bytes. `pulumi stack export` shows it as ever.
+  // The engine writes the whole state twice per resource. Compression leaves a tenth of the bytes, and
+  // `pulumi stack export` still prints plain JSON.
   PULUMI_DIY_BACKEND_ZSTD: "true",
 };
 
 /**
- * What pulumi needs in its environment to find the state. With a login, or PULUMI_BACKEND_URL, that is the user's own
- * matter; else state goes to `.state/` under a generated passphrase.
+ * The environment in which pulumi finds the state. A user with a login, or with PULUMI_BACKEND_URL, keeps their own
+ * backend. Otherwise state goes to `.state/`, and a generated passphrase encrypts its secrets.
  */
 export function backendEnvironment(): Environment {
   const common = { ...engineSettings, PULUMI_HOME: pulumiHome() };
@@ -29,7 +32,7 @@ export function backendEnvironment(): Environment {
   return {
     ...common,
     PULUMI_BACKEND_URL: defaultBackend,
-    // What a stack's secrets are encrypted with is read from its state where the stack's file does not say it.
+    // Reads the secrets provider from the state when the stack's file does not name it.
     PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true",
     ...passphrase(),
   };
@@ -40,7 +43,7 @@ function passphrase(): Environment {
   if (process.env.PULUMI_CONFIG_PASSPHRASE !== undefined || process.env.PULUMI_CONFIG_PASSPHRASE_FILE) return {};
   const file = path.join(stateDirectory, "passphrase");
   if (!fs.existsSync(file)) {
-    // Linked into place, which fails where the file is there: of two first starts at once, one passphrase holds.
+    // linkSync fails if the file exists, so two first starts at the same time agree on one passphrase.
     const fresh = `${file}.${process.pid}`;
     fs.writeFileSync(fresh, randomBytes(32).toString("base64url"), { mode: 0o600 });
     try {

@@ -1,17 +1,20 @@
-import { clearAfterKill } from "./crashRecovery";
-import type { Environment } from "../lib/run";
+import { recoverFromCrash } from "./crashRecovery";
+import { type Environment, say } from "../lib/run";
 import { stackState, update, withoutCheckpoints } from "./stack";
 import { chooseRuntime } from "./stackFile";
 
 /**
- * How a local stack is brought up from nothing, in two updates: its clusters' names are claimed, then all of it comes, and the
- * state is written once, at the end.
+ * The two updates that bring a local stack up from nothing. The first claims the names of its clusters. The second
+ * creates everything else, and writes the state only once, at the end.
  *
- * Written at each step it takes a fifth of the time, and with eight clusters nine tenths (docs/performance.md). There is
- * nothing yet that could be lost: all that is made lives in the clusters, and whatever comes after a kill finds them by
- * their claims, clears them and begins anew. An error or Ctrl-C writes the state before the end, as ever.
+ * Writing the state at each step takes a fifth of the time, and nine tenths with eight clusters (docs/performance.md).
+ * A kill loses nothing: everything lives in the clusters. The next command finds them by their claims, clears them and
+ * starts again. After an error or Ctrl-C the engine still writes the state before it ends.
  */
 export const fromNothing: Environment[] = [{ MESH_ONLY_CLAIMS: "true" }, withoutCheckpoints];
+
+/** On two cores, with images already pulled: docs/performance.md and docs/acceptance.md. */
+const usualTime = { k3d: "a minute and a half", kwok: "half a minute" };
 
 /**
  * Brings the stack up, or up to date.
@@ -20,9 +23,11 @@ export const fromNothing: Environment[] = [{ MESH_ONLY_CLAIMS: "true" }, without
  * @returns pulumi's exit code
  */
 export async function bringUp(stack: string, args: string[], env: Environment): Promise<number> {
-  // Before the state is read, which may be what a kill left unreadable.
-  await clearAfterKill(stack);
-  const isNew = args.length === 0 && chooseRuntime(stack) !== "existing" && !(await hasClusters(stack, env));
+  // Must come before the state is read: a killed engine may have left it unreadable.
+  await recoverFromCrash(stack);
+  const runtime = chooseRuntime(stack);
+  const isNew = args.length === 0 && runtime !== "existing" && !(await hasClusters(stack, env));
+  if (isNew) say(`Bringing stack ${stack} up from nothing. This usually takes ${usualTime[runtime]}.`);
   for (const how of isNew ? fromNothing : [{}]) {
     const code = await update("up", stack, args, env, how);
     if (code !== 0) return code;
@@ -30,7 +35,7 @@ export async function bringUp(stack: string, args: string[], env: Environment): 
   return 0;
 }
 
-/** Whether the state knows a cluster to be there, or to have been. */
+/** Whether the state contains a cluster, even one that no longer exists. */
 async function hasClusters(stack: string, env: Environment): Promise<boolean> {
   const { deployment } = (await stackState(stack, env)) as { deployment?: { resources?: { type: string }[] | null } };
   return (deployment?.resources ?? []).some(({ type }) => type === "pulumi:providers:kubernetes");

@@ -8,18 +8,19 @@ import { hasLogin } from "../tools/pulumiHome";
 import { say } from "../lib/run";
 import { project } from "./stackFile";
 
-/** As the engine writes it, one file a lock: pkg/backend/diy/lock.go. */
+/** A lock file of the engine, one per lock: pkg/backend/diy/lock.go. */
 interface Lock {
   pid: number;
   hostname: string;
 }
 
 /**
- * Clears what a killed engine leaves with the default backend: its lock, which would refuse every update until
- * `pulumi cancel`, its plugins and program, and half-written attributes.
- * Locks of live processes and of other machines stay, and the engine tells of them.
+ * Cleans up after a killed engine in the default backend. Removes its lock, because every update would fail until
+ * `pulumi cancel`. Ends its orphaned plugins and program, and removes half-written attributes.
+ *
+ * Locks of live processes and of other machines stay, and the engine reports them.
  */
-export async function clearAfterKill(stack: string): Promise<void> {
+export async function recoverFromCrash(stack: string): Promise<void> {
   if (hasLogin()) return;
   const locks = path.join(stateDirectory, ".pulumi/locks/organization", project, stack);
   for (const entry of entries(locks).filter((name) => name.endsWith(".json"))) {
@@ -28,10 +29,10 @@ export async function clearAfterKill(stack: string): Promise<void> {
     if (hostname !== os.hostname() || isAlive(pid)) return;
     await endOrphanedPlugins(ownerOf(stack, root));
     for (const left of [file, `${file}.attrs`]) fs.rmSync(left, { force: true });
-    say(`Stack ${stack} was locked by a pulumi that is gone (process ${pid}): its lock is taken away`);
+    say(`Stack ${stack} was locked by a pulumi that has ended (process ${pid}): its lock is removed`);
   }
-  // Attributes are written beside each file, in two steps: one that was cut off is empty, and the state cannot be read for
-  // it ("failed to load checkpoint: EOF"). Without it nothing is missing.
+  // The engine writes an attributes file beside each state file, in two steps. A kill between them leaves it empty, and
+  // the state cannot be read ("failed to load checkpoint: EOF"). Removing the empty file loses nothing.
   const states = path.join(stateDirectory, ".pulumi/stacks", project);
   for (const name of entries(states).filter((name) => name.startsWith(`${stack}.json`) && name.endsWith(".attrs"))) {
     if (fs.statSync(path.join(states, name)).size === 0) fs.rmSync(path.join(states, name));
@@ -42,7 +43,7 @@ function entries(directory: string): string[] {
   return fs.existsSync(directory) ? fs.readdirSync(directory) : [];
 }
 
-/** Whether a process is there, whoever's it is. */
+/** Whether a process exists, whoever owns it. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

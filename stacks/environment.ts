@@ -8,29 +8,29 @@ import { prepareTools, searching } from "../tools/prepare";
 import { backendEnvironment } from "./backend";
 import { readStackFile, type StackSettings } from "./stackFile";
 
-/** Prepares the tools and returns the environment in which pulumi finds them, the state and the charts. */
+/** Prepares the tools. Returns the environment in which pulumi finds the tools, the state and the charts. */
 export async function stackEnvironment(stack: string, runtime: Runtime): Promise<Environment> {
   const tools = searching(await prepareTools(runtime));
   return { ...(await pulumiEnvironment(stack, runtime)), ...tools };
 }
 
-/** The same without the tools: where the state is, how engine and provider run, and which charts. */
+/** The same without the tools: the backend, the settings of engine and provider, and the charts. */
 export async function pulumiEnvironment(stack: string, runtime: Runtime): Promise<Environment> {
   const charts = await chooseCharts(runtime, readStackFile(stack));
   return { ...backendEnvironment(), ...providerEnvironment(runtime), ...charts };
 }
 
 /**
- * What the kubernetes provider is told for clusters of ours, as components/clusters/local.ts tells it: before 4.29, which is
- * what offline/ builds, it reads this from the environment only.
+ * The kubernetes provider's setting for local clusters, as in components/clusters/local.ts. Versions before 4.29 read
+ * it from the environment only, and offline/ builds such a version.
  */
 export function providerEnvironment(runtime: Runtime): Environment {
   return runtime === "existing" ? {} : { PULUMI_K8S_ENABLE_PATCH_FORCE: "true" };
 }
 
 /**
- * The rehearsal takes the real charts where their repository answers, or answered once, and the stand-ins elsewhere.
- * Whoever sets a directory, or has another runtime, gets what the settings say.
+ * The kwok runtime uses the real charts if their repository answers or they are cached, and the stand-ins otherwise. If
+ * a chart directory is set, or with any other runtime, the settings decide.
  */
 export async function chooseCharts(runtime: Runtime, settings: StackSettings): Promise<Environment> {
   if (process.env.MESH_CHART_DIRECTORY || settings.get("chartDirectory") || runtime !== "kwok") return {};

@@ -14,11 +14,14 @@ export interface StepMetadata {
   urn: string;
   /** `<urn>::<id>` of the provider. */
   provider?: string;
-  /** Secrets in the inputs are blinded. */
+  /** Secrets in the inputs are masked. */
   new?: { inputs?: Record<string, unknown> } | null;
 }
 
-/** The part of an engine event that is looked at: https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/apitype#EngineEvent */
+/**
+ * The part of an engine event that is read:
+ * https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/apitype#EngineEvent
+ */
 export interface EngineEvent {
   diagnosticEvent?: unknown;
   stdoutEvent?: unknown;
@@ -27,20 +30,21 @@ export interface EngineEvent {
   resOpFailedEvent?: { metadata: StepMetadata };
 }
 
-/** The engine expects google.protobuf.Empty in return, which has no bytes. */
+/** The engine expects a google.protobuf.Empty in return. It serializes to zero bytes. */
 const service = { streamEvents: { ...EventsService.streamEvents, responseSerialize: () => Buffer.alloc(0) } };
 
 /**
- * Takes the events of one update from the engine and keeps them in `.state/events/<stack>-<time>.json`, one a line.
+ * Receives the events of one update from the engine. Keeps them in `.state/events/<stack>-<time>.json`, one per line.
  *
- * Not by `--event-log <file>`: that one holds the SDK's debug messages, and in them every private key in plain. So the
- * engine sends its events here, as it does to Pulumi's automation API, and only what carries no value reaches the disk.
+ * `--event-log <file>` is no alternative: it writes the SDK's debug messages, and they contain every private key in
+ * plain text. The engine sends its events here instead, as it does to Pulumi's automation API. Values never reach the
+ * disk.
  */
 export class EventLog {
   private readonly server = new grpc.Server({ "grpc.max_receive_message_length": -1 });
   private readonly lines: string[] = [];
 
-  /** @param onEvent is told each event as it comes, with its values */
+  /** @param onEvent is called with each event as it comes, with its values */
   constructor(private readonly onEvent: (event: EngineEvent) => void) {}
 
   /** Starts listening on a free port of the loopback and returns the value for `--event-log`. */
@@ -63,7 +67,7 @@ export class EventLog {
     return `tcp://127.0.0.1:${port}`;
   }
 
-  /** Ends listening, writes the file and drops all but the stack's last ten. */
+  /** Stops listening, writes the file, and deletes all but the stack's last ten files. */
   close(stack: string): void {
     this.server.forceShutdown();
     fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -75,10 +79,10 @@ export class EventLog {
 }
 
 /**
- * An event without messages and property values, and with the time it came at: the engine's own is in whole seconds.
+ * Strips messages and property values from an event. Adds the time of arrival: the engine's own is in whole seconds.
  *
  * @param received milliseconds since 1970
- * @returns undefined when nothing is left of it
+ * @returns undefined when nothing is left
  */
 export function withoutValues(event: EngineEvent, received: number): string | undefined {
   if (event.diagnosticEvent || event.stdoutEvent) return undefined;

@@ -6,13 +6,13 @@ import { accessTo } from "./pods/kubeconfig";
 import { PodWatch } from "./pods/watch";
 import { hasLogin } from "../tools/pulumiHome";
 import { capture, type Environment, run, say, UserError } from "../lib/run";
-import { clearAfterKill } from "./crashRecovery";
+import { recoverFromCrash } from "./crashRecovery";
 import { chooseRuntime, configFlags, copies, project } from "./stackFile";
 
-/** Whether the default backend, when it is the one, lacks the stack: told without pulumi, which may not be there yet. */
+/** Whether the default backend is in use and lacks the stack. Works without pulumi, which may not be installed yet. */
 export function isKnownAbsent(stack: string): boolean {
   const file = path.join(stateDirectory, ".pulumi", "stacks", project, `${stack}.json`);
-  // As it is, or compressed: stacks/backend.ts.
+  // The file may be compressed: see stacks/backend.ts.
   return !hasLogin() && !["", ".gz", ".zst"].some((ending) => fs.existsSync(file + ending));
 }
 
@@ -25,24 +25,24 @@ export async function stackExists(stack: string, env: Environment): Promise<bool
   return names.some((name) => name === stack || name.endsWith(`/${stack}`));
 }
 
-/** Makes the stack in the backend. */
+/** Creates the stack in the backend. */
 export async function createStack(stack: string, env: Environment): Promise<void> {
   const args = ["stack", "init", stack, "--no-select", "--non-interactive"];
   let cwd = root;
   if ((await configFlags(stack)).length > 0) {
-    // `stack init` has no flag for another file, but writes beside the Pulumi.yaml of where it is run.
+    // `stack init` has no flag for another file. It writes beside the Pulumi.yaml of its working directory.
     cwd = copies;
     fs.copyFileSync(path.join(root, "Pulumi.yaml"), path.join(cwd, "Pulumi.yaml"));
   }
   const { code, stderr } = await capture("pulumi", args, { env, cwd });
   if (code !== 0) throw new UserError(`pulumi stack init ${stack} failed: ${stderr.trim()}`);
-  say(`Made stack ${stack} in ${env.PULUMI_BACKEND_URL ?? "your pulumi login's backend"}`);
+  say(`Created stack ${stack} in ${env.PULUMI_BACKEND_URL ?? "your pulumi login's backend"}`);
 }
 
 /**
- * What the stack exports.
+ * The stack's outputs.
  *
- * @param flags `--show-secrets` for the secret ones, which are never to be printed
+ * @param flags `--show-secrets` to include secret outputs. Never print those.
  */
 export async function stackOutputs(stack: string, env: Environment, ...flags: string[]): Promise<unknown> {
   const args = ["stack", "output", "--json", "--stack", stack, ...flags];
@@ -51,7 +51,7 @@ export async function stackOutputs(stack: string, env: Environment, ...flags: st
   return JSON.parse(stdout);
 }
 
-/** The stack's state, as `pulumi stack export` prints it: secrets stay encrypted. */
+/** The stack's state, as printed by `pulumi stack export`. Secrets stay encrypted. */
 export async function stackState(stack: string, env: Environment): Promise<unknown> {
   const { code, stdout, stderr } = await capture("pulumi", ["stack", "export", "--stack", stack], { env });
   if (code !== 0) throw new UserError(`pulumi stack export of ${stack} failed: ${stderr.trim()}`);
@@ -59,20 +59,20 @@ export async function stackState(stack: string, env: Environment): Promise<unkno
 }
 
 /**
- * Destroying again from the state of before does the same, so it need not be written at each of hundreds of steps, which is
- * most of the time. Not where objects are taken out of clusters that stay.
+ * Skips writing the state at each of hundreds of steps. Those writes take most of the time of a destroy. An interrupted
+ * destroy can be repeated from the older state with the same result. Not for removing objects from clusters that stay.
  */
 export const withoutCheckpoints: Environment = {
   PULUMI_SKIP_CHECKPOINTS: "true",
-  // There is little garbage then, and Go's own default takes a third less memory in the same time.
+  // Without those writes there is little garbage. Go's default then takes a third less memory in the same time.
   GOGC: process.env.GOGC ?? "100",
 };
 
 /**
- * Runs `pulumi up` or `destroy` on the stack, showing it, and keeps what happened when in `.state/events/`. Stops it when a
+ * Prints and runs `pulumi up` or `destroy` on the stack, and records its events in `.state/events/`. Stops it when a
  * pod that it waits for will not become ready.
  *
- * @param how more of the environment, shown as well
+ * @param how additional environment variables. They are printed with the command.
  */
 export async function update(
   verb: "up" | "destroy",
@@ -82,14 +82,14 @@ export async function update(
   how: Environment = verb === "destroy" && chooseRuntime(stack) !== "existing" ? withoutCheckpoints : {},
 ): Promise<number> {
   const shown = [verb, "--stack", stack, "--yes", "--skip-preview", ...args];
-  await clearAfterKill(stack);
+  await recoverFromCrash(stack);
   say(["$", ...Object.entries(how).map((setting) => setting.join("=")), "pulumi", ...shown].join(" "));
   const watch = new PodWatch((cluster) => accessTo(stack, cluster));
   const events = new EventLog((event) => watch.see(event));
   const flags = [...(await configFlags(stack)), "--event-log", await events.listen()];
   void watch.run();
   try {
-    // --event-log is one of the flags for pulumi's own developers.
+    // --event-log is a debug flag, which pulumi accepts only with PULUMI_DEBUG_COMMANDS.
     const code = await run("pulumi", [...shown, ...flags], {
       env: { ...env, ...how, PULUMI_DEBUG_COMMANDS: "true" },
       interrupt: watch.faultFound,

@@ -8,20 +8,20 @@ import { hasLogin } from "../tools/pulumiHome";
 import { capture, UserError } from "../lib/run";
 import { toolsFor } from "../tools/tools";
 
-/** As in Pulumi.yaml. */
+/** The project's name in Pulumi.yaml. */
 export const project = "mesh";
 
-/** Copies of committed stack files, see configFlags. */
+/** Directory for copies of committed stack files: see configFlags. */
 export const copies = path.join(stateDirectory, "stacks");
 
-/** A stack's own settings, those of Pulumi.yaml beneath. */
+/** A stack's own settings, with those of Pulumi.yaml as defaults. */
 export interface StackSettings {
-  /** Pulumi.<stack>.yaml; need not exist. */
+  /** Path of Pulumi.<stack>.yaml. It need not exist. */
   file: string;
   get: (key: string) => unknown;
 }
 
-/** Reads what the wrapper has to know before the program runs, without checking it: that is the program's business. */
+/** Reads the settings that the npm scripts need before the program runs. The program validates them later. */
 export function readStackFile(stack: string): StackSettings {
   const file = path.join(root, `Pulumi.${stack}.yaml`);
   const own = readConfig(file);
@@ -74,8 +74,8 @@ export function chooseRuntime(stack: string, asked?: string): Runtime {
 }
 
 /**
- * Flags for `pulumi up` and `destroy`. A passphrase's salt goes into the stack's file, which would change a committed one:
- * such a file is never handed over, a copy in `.state/` is.
+ * Flags for `pulumi up` and `destroy`. Pulumi writes the passphrase's salt into the stack's file. To keep a committed
+ * file unchanged, pulumi gets a copy in `.state/`.
  */
 export async function configFlags(stack: string): Promise<string[]> {
   const { file } = readStackFile(stack);
@@ -91,7 +91,7 @@ async function isCommitted(file: string): Promise<boolean> {
   return (await capture("git", ["ls-files", "--error-unmatch", file])).code === 0;
 }
 
-/** Takes out the salt that a pulumi typed by hand has put into a committed file, when nothing else was changed in it. */
+/** Removes the salt that a pulumi run by hand put into a committed file, if nothing else in the file was changed. */
 async function removeSalt(file: string): Promise<void> {
   const { code, stdout } = await capture("git", ["show", `HEAD:./${path.basename(file)}`]);
   const text = fs.readFileSync(file, "utf8");

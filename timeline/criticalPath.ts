@@ -4,22 +4,22 @@ import type { Graph } from "./graph";
 /** A step of the path. Milliseconds. */
 export interface PathStep {
   step: Step;
-  /** When the last of what it depends on ended; 0 for the first step. */
+  /** When the last of its dependencies ended; 0 for the first step. */
   ready: number;
-  /** When its component was registered, if that was later: the program waits until all that it depends on is there. */
+  /** When its component was registered, if that was later: the program waits for the component's dependencies. */
   registered: number;
-  /** How many other resources ended between ready and its start: what the engine was busy with. */
+  /** How many other resources ended between `ready` and the step's start, while the engine was busy with them. */
   endedMeanwhile: number;
 }
 
-/** An end that is told this much later than the start it allowed still counts: events are sent side by side. */
+/** The engine sends events side by side, so an end may arrive this much later than the start that it allowed. */
 const slack = 100;
 
 /**
- * The steps that followed one another from the update's begin to its last end: each begins after the last of those that it
- * depends on. Shortening anything else would not have made the update shorter.
+ * The chain of steps from the update's start to its end. Each step begins after the last of its dependencies has ended.
+ * Shortening any other step would not have made the update shorter.
  *
- * Deletes need no graph: the engine does them in waves, each one when all of the wave before have ended
+ * Deletes need no graph: the engine does them in waves, and each wave starts when the previous one has ended
  * (pulumi, deployment_executor.go).
  */
 export function criticalPath(update: Update, graph: Graph): PathStep[] {
@@ -50,14 +50,14 @@ export function endOf({ end }: Step): number {
 function latest(steps: Step[], before: number): Step | undefined {
   let found: Step | undefined;
   for (const step of steps) {
-    // What was under way when the update broke off ended nothing, but is what it was at.
+    // A step that was interrupted has no end. It counts as the last one, because the update was waiting for it.
     const end = endOf(step);
     if (end <= before && (!found || end > endOf(found))) found = step;
   }
   return found;
 }
 
-/** For each step, those that can have held it up. */
+/** For each step, returns the steps that may have delayed it. */
 function neighboursOf(steps: Step[], { needs, parents }: Graph): (step: Step) => Step[] {
   const byUrn = new Map<string, Step[]>();
   for (const step of steps) add(byUrn, step.urn, step);
@@ -65,14 +65,14 @@ function neighboursOf(steps: Step[], { needs, parents }: Graph): (step: Step) =>
   for (const [child, parent] of parents) add(children, parent, child);
   const deletes = steps.filter((step) => step.custom && isDelete(step));
 
-  /** Who depends on a component depends on all in it. */
+  /** A dependency on a component is a dependency on everything in it. */
   const within = (urn: string): string[] => [urn, ...(children.get(urn) ?? []).flatMap(within)];
   const needed = (urn: string): string[] => {
     const ancestors = new Set<string>();
     for (let one = parents.get(urn); one; one = parents.get(one)) ancestors.add(one);
     return [...(needs.get(urn) ?? [])].flatMap((one) => (ancestors.has(one) ? [one] : within(one)));
   };
-  /** Goes on through components, which do nothing themselves, and through what this update did not touch. */
+  /** Looks through components and untouched resources, which have no steps of their own, to their dependencies. */
   const neededSteps = (from: string): Step[] => {
     const found: Step[] = [];
     const seen = new Set([from]);

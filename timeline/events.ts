@@ -9,12 +9,12 @@ export interface Step {
   /** URN of the provider, "" for components and providers. */
   provider: string;
   start: number;
-  /** Absent when the update ended before the operation did. */
+  /** Absent when the update ended before the operation. */
   end?: number;
   failed: boolean;
 }
 
-/** One update as the engine told it. */
+/** One update, from the engine's events. */
 export interface Update {
   steps: Step[];
   /** Milliseconds from the first event to the last. */
@@ -37,9 +37,12 @@ interface Metadata {
   new?: State | null;
 }
 
-/** The events that tell when something began or ended: https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/apitype#EngineEvent */
+/**
+ * The events that show a start or an end:
+ * https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/apitype#EngineEvent
+ */
 interface EngineEvent {
-  /** Milliseconds since 1970, put in by stacks/eventLog.ts; the engine's own is in seconds. */
+  /** Milliseconds since 1970, added by stacks/eventLog.ts. The engine's own timestamp is in seconds. */
   received?: number;
   timestamp: number;
   resourcePreEvent?: { metadata: Metadata };
@@ -49,17 +52,17 @@ interface EngineEvent {
 }
 
 /**
- * Reads an event log: one engine event a line, in the order they came.
+ * Reads an event log: one engine event per line, in order of arrival.
  *
- * @throws Error when it holds no event
+ * @throws Error when it contains no event
  */
 export function readUpdate(log: string): Update {
-  // A writer that was killed may leave half a line at the end.
+  // A killed writer may leave half a line at the end.
   const lines = log.split("\n").slice(0, -1);
   const events = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as EngineEvent);
   const time = (event: EngineEvent) => event.received ?? event.timestamp * 1000;
   const [first, last] = [events[0], events.at(-1)];
-  if (!first || !last) throw new Error("the event log holds no event");
+  if (!first || !last) throw new Error("the event log contains no event");
   const began = time(first);
 
   const steps: Step[] = [];
@@ -98,14 +101,14 @@ function newStep({ op, urn, provider, ...states }: Metadata, start: number): Ste
     op,
     custom: state?.custom ?? false,
     parent: state?.parent ?? "",
-    // `<urn>::<id>`, and a URN has three `::` in it.
+    // Format: `<urn>::<id>`. A URN contains three `::`.
     provider: (provider ?? "").split("::").slice(0, 4).join("::"),
     start,
     failed: false,
   };
 }
 
-/** A replacement has several steps of one URN. */
+/** Includes the operation, because a replacement has several steps with one URN. */
 function key({ urn, op }: Metadata): string {
   return `${op} ${urn}`;
 }

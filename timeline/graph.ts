@@ -1,11 +1,11 @@
-/** How resources hang together, by URN. */
+/** The dependencies between resources, by URN. */
 export interface Graph {
-  /** What has to be there before a resource can be made: its dependencies, its parent, its provider. */
+  /** The resources that must exist before a resource can be created: its dependencies, parent and provider. */
   needs: Map<string, Set<string>>;
   parents: Map<string, string>;
 }
 
-/** The part of a resource in a stack's state that is looked at. */
+/** The part of a resource in a stack's state that is read. */
 interface Resource {
   urn: string;
   parent?: string;
@@ -14,12 +14,12 @@ interface Resource {
   propertyDependencies?: Record<string, string[] | null>;
 }
 
-/** What `pulumi stack export` prints. An empty stack may have no resources at all. */
+/** The output of `pulumi stack export`. An empty stack may have no resources at all. */
 export interface State {
   deployment?: { resources?: Resource[] | null };
 }
 
-/** Reads the dependencies out of a stack's state as the update left it. */
+/** Reads the dependencies from a stack's state after the update. */
 export function readGraph({ deployment }: State): Graph {
   const graph: Graph = { needs: new Map(), parents: new Map() };
   for (const resource of deployment?.resources ?? []) {

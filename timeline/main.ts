@@ -14,18 +14,18 @@ import { placesOf } from "./names";
 import { draw } from "./svg";
 import { describe } from "./words";
 
-/** What `npm run timeline` is told. */
+/** Arguments of `npm run timeline`. */
 export interface TimelineArguments {
   stack: string;
-  /** Where the picture goes. Default: `.state/timeline-<stack>.svg` */
+  /** File for the picture. Default: `.state/timeline-<stack>.svg` */
   out: string;
-  /** What `pulumi up --event-log FILE` wrote. Default: the stack's last update by an npm script. */
+  /** A file written by `pulumi up --event-log FILE`. Default: the stack's last update by an npm script. */
   events?: string;
 }
 
 /**
- * `npm run timeline [-- stack] [--out FILE.svg] [--events FILE]`: what the stack's last update waited for, in words and as a
- * picture.
+ * `npm run timeline [-- stack] [--out FILE.svg] [--events FILE]`: shows what the stack's last update waited for, in
+ * words and as a picture.
  */
 export async function run(args: string[]): Promise<number> {
   const { stack, out, events } = parseArguments(args);
@@ -43,7 +43,7 @@ export async function run(args: string[]): Promise<number> {
   return 0;
 }
 
-/** @throws UserError for anything but the name of a stack, --out and --events with a file that is there */
+/** @throws UserError for anything but a stack's name, --out, and --events with an existing file */
 export function parseArguments(words: string[]): TimelineArguments {
   const command = newCommand("timeline", "Show what a stack's last update waited for, in words and as a picture.", {
     "npm run timeline -- dev": "the last update by npm start, stop, rotate or rebuild",
@@ -57,9 +57,9 @@ export function parseArguments(words: string[]): TimelineArguments {
   return { stack, out: path.resolve(out), ...(events !== undefined && { events: path.resolve(events) }) };
 }
 
-/** @throws UserError when no update of the stack was kept */
+/** @throws UserError when no update of the stack was recorded */
 export function lastLog(directory: string, stack: string): string {
-  // The time, since one stack's name may begin with another's.
+  // Matches the time too, because one stack's name may begin with another's.
   const names = fs.existsSync(directory) ? fs.readdirSync(directory) : [];
   const last = names
     .filter(
@@ -69,7 +69,7 @@ export function lastLog(directory: string, stack: string): string {
     .at(-1);
   if (!last) {
     throw new UserError(
-      `stack ${stack} has no kept update: npm start and npm stop keep theirs. Next: npm start -- ${stack}`,
+      `stack ${stack} has no recorded update: npm start and npm stop record one. Next: npm start -- ${stack}`,
     );
   }
   return path.join(directory, last);

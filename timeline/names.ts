@@ -1,8 +1,8 @@
 import type { Step, Update } from "./events";
 
-/** A resource's place in words. */
+/** A resource's place in the mesh, in words. */
 export interface Place {
-  /** Name of the cluster it belongs to; "mesh" for what belongs to none. */
+  /** Name of the cluster it belongs to; "mesh" if it belongs to none. */
   group: string;
   /** The component it is in. Example: `Linkerd east`, `Objects east-control-plane` */
   stage: string;
@@ -10,10 +10,10 @@ export interface Place {
   label: string;
 }
 
-/** Names of the program's root component, which all others begin with: index.ts. */
+/** Name of the program's root component (index.ts). All other names begin with it. */
 const root = "mesh";
 
-/** Finds each step's place from the URNs and parents of the update's steps alone. */
+/** Finds each step's place, using only the URNs and parents of the update's steps. */
 export function placesOf({ steps }: Update): (step: Step) => Place {
   const byUrn = new Map(steps.map((step) => [step.urn, step]));
   const clusters = clusterNames(steps);
@@ -27,26 +27,26 @@ export function placesOf({ steps }: Update): (step: Step) => Place {
   };
 }
 
-/** The cluster's provider is named after it; what has none (commands, certificates) begins with its name. */
+/** A provider is named after its cluster. Names of resources without one (commands, certificates) begin with it. */
 function groupOf(step: Step, clusters: string[]): string {
   const provider = split(step.provider);
   const name = short(provider.type.endsWith("pulumi:providers:kubernetes") ? provider.name : split(step.urn).name);
   const matches = clusters.filter((cluster) => new RegExp(`^${cluster}($|[-:])`).test(name));
+  // The longest match, because one cluster's name may begin with another's.
   return matches.sort((a, b) => b.length - a.length)[0] ?? root;
 }
 
-/** Longest names first would hide `east` behind `east-2`; groupOf picks the longest that fits. */
 function clusterNames(steps: Step[]): string[] {
   const providers = steps.filter(({ urn }) => split(urn).type.endsWith("pulumi:providers:kubernetes"));
   const components = steps.filter(({ urn }) => /Cluster$/.test(split(urn).type));
   const used = steps.map(({ provider }) => provider).filter((urn) => urn.includes("pulumi:providers:kubernetes"));
   const urns = [...providers.map(({ urn }) => urn), ...components.map(({ urn }) => urn), ...used];
-  // The providers that the engine makes by itself belong to no cluster.
+  // The engine's default providers belong to no cluster.
   const names = urns.map((urn) => short(split(urn).name)).filter((name) => !/^default(_|$)/.test(name));
   return [...new Set(names)].sort();
 }
 
-/** `urn:pulumi:<stack>::<project>::<types of the parents and its own, $ between>::<name>` */
+/** A URN is `urn:pulumi:<stack>::<project>::<types of the parents and its own, joined by $>::<name>`. */
 function split(urn: string): { type: string; name: string } {
   const [, , type = "", ...name] = urn.split("::");
   return { type: type.split("$").at(-1) ?? "", name: name.join("::") };

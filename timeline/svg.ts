@@ -11,8 +11,8 @@ const row = 13;
 const colours: Record<string, string> = { same: "#c8c8c8", delete: "#b8860b", update: "#6a8fc5", create: "#7fb069" };
 
 /**
- * Draws an update: a bar a resource, grouped by cluster, in the order they began. The critical path is red, what was
- * under way when the update broke off is open to the right, what failed is marked.
+ * Draws an update: one bar per resource, grouped by cluster, in order of their start. The critical path is red. Bars of
+ * interrupted steps are open to the right, and failed steps are marked.
  */
 export function draw(title: string, update: Update, path: PathStep[], placeOf: (step: Step) => Place): string {
   const critical = new Set(path.map(({ step }) => step));
@@ -81,7 +81,7 @@ function bar(step: Step, { x, y, total, critical, place }: BarContext): string {
   ].join("");
 }
 
-/** A line a round number of seconds, at most a dozen of them. */
+/** Vertical lines at round numbers of seconds, about a dozen at most. */
 function axis(total: number, x: (time: number) => number, height: number): string[] {
   const step =
     [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800].find((s) => total / 1000 / s <= 12) ?? 3600;

@@ -3,10 +3,10 @@ import type { Update } from "./events";
 import type { Place } from "./names";
 import type { Step } from "./events";
 
-/** Milliseconds. */
+/** Shorter gaps are not reported, in milliseconds. */
 const worthTelling = 500;
 
-/** Steps shorter than this many milliseconds are told together: a destroy has dozens. */
+/** Steps shorter than this many milliseconds are summed up in one line, because a destroy has dozens. */
 const short = 100;
 
 /** Something the update waited for. */
@@ -14,12 +14,12 @@ interface Wait {
   what: string;
   /** Milliseconds. */
   length: number;
-  /** The longest step in it, when there are several. */
+  /** The steps in it. */
   detail: { label: string; length: number }[];
 }
 
 /**
- * Says what an update waited for, a line a thing, in the order it happened, after one line that sums it up.
+ * Describes what an update waited for: first a summary, then one line per wait in order of time.
  *
  * @example "61.2 s in all, succeeded (230 create). It waited for: 12.0 s KwokCluster west: Command west, then ..."
  */
@@ -64,7 +64,7 @@ function waitsOf(update: Update, path: PathStep[], placeOf: (step: Step) => Plac
       push(stage, end - step.start, label);
       return;
     }
-    // Below that it is the engine's ordinary distance between two steps, and told with the step itself.
+    // Shorter gaps are normal between two steps of the engine, and count towards the step itself.
     let from = ready;
     if (registered - from >= worthTelling) {
       push(`${stage} to be registered by the program`, registered - from);
@@ -72,7 +72,7 @@ function waitsOf(update: Update, path: PathStep[], placeOf: (step: Step) => Plac
     }
     if (step.start - from >= worthTelling) {
       push(
-        `${stage}'s turn, nothing it needs being missing (${endedMeanwhile} other ${endedMeanwhile === 1 ? "resource" : "resources"} ended meanwhile)`,
+        `${stage}'s turn, although it was ready (${endedMeanwhile} other ${endedMeanwhile === 1 ? "resource" : "resources"} ended meanwhile)`,
         step.start - from,
       );
       from = step.start;

@@ -7,10 +7,10 @@ import { capture, say, UserError } from "../lib/run";
 import { thisPlatform, type Tool } from "./tools";
 
 /**
- * Fetches a tool from its publisher into the cache, checked against the publisher's checksums where there are any.
+ * Downloads a tool from its publisher into the cache. Checks it against the publisher's checksums, if there are any.
  *
  * @returns the directory with its programs
- * @throws UserError when a file cannot be had or is not what the publisher says it is
+ * @throws UserError when a download fails or a checksum does not match
  */
 export async function download(tool: Tool, directory = downloadDirectory(tool)): Promise<string> {
   const files = tool.download?.(thisPlatform());
@@ -33,7 +33,7 @@ export async function download(tool: Tool, directory = downloadDirectory(tool)):
     for (const program of tool.programs) fs.chmodSync(path.join(partial, program), 0o755);
     fs.renameSync(partial, directory);
     say(
-      `${tool.name} ${tool.version}: fetched${checksums ? ", checksum right" : " (its publisher gives no checksum)"}`,
+      `${tool.name} ${tool.version}: fetched${checksums ? ", checksum verified" : " (its publisher has no checksum)"}`,
     );
     return directory;
   };
@@ -42,7 +42,7 @@ export async function download(tool: Tool, directory = downloadDirectory(tool)):
 
 async function get(url: string): Promise<Response> {
   const response = await fetch(url).catch((error: unknown) => {
-    throw new UserError(`${url} cannot be had (${String(error)}). Next: try again`);
+    throw new UserError(`${url} cannot be reached (${String(error)}). Next: try again`);
   });
   if (!response.ok) throw new UserError(`${url} answers ${response.status}. Next: try again`);
   return response;
@@ -76,7 +76,7 @@ async function fetchFile(url: string, file: string): Promise<string> {
 
 function check(url: string, sum: string, checksums: string): void {
   const name = path.basename(url);
-  // `<sum>  <file>`, the file with or without the folder it was summed in.
+  // Format: `<sum>  <file>`. The file may have a folder in front.
   const line = checksums
     .split("\n")
     .find((candidate) => path.basename(candidate.trim().split(/[\s*]+/)[1] ?? "") === name);
@@ -88,7 +88,7 @@ function check(url: string, sum: string, checksums: string): void {
   }
 }
 
-/** Puts an archive's executables, whatever folder they are in, straight into the directory. */
+/** Unpacks an archive into the directory, without the archive's top-level folder. */
 async function unpack(archive: string, directory: string): Promise<void> {
   const { code, stderr } = await capture("tar", ["-xzf", archive, "-C", directory, "--strip-components=1"]);
   if (code !== 0) throw new UserError(`tar cannot unpack ${archive}: ${stderr.trim()}`);

@@ -5,27 +5,27 @@ import { cacheDirectory, root } from "../lib/paths";
 import { capture, UserError } from "../lib/run";
 import { thisPlatform, type Tool } from "./tools";
 
-/** How a tool comes to be there. `notes` are sentences worth telling; `directories` go to the front of PATH. */
+/** The way to a tool. `notes` are sentences for the user; `directories` go to the front of PATH. */
 export type Way =
   | { way: "on PATH" | "kept" | "fetched by another" | "stand-in"; directories: string[]; notes: string[] }
   | { way: "download"; notes: string[] }
   | { way: "build"; notes: string[] };
 
-/** What the choice depends on; replaced in tests. */
+/** The facts that the choice depends on. Tests replace them. */
 export interface Probes {
-  /** Where beside PATH it lies if usable, why it is not if not; undefined when nothing is on PATH. */
+  /** Directories to add to PATH if the tool on PATH is usable, else the reason. Undefined when none is on PATH. */
   onPath: (tool: Tool) => Promise<{ usable: true; directories: string[] } | { usable: false; why: string } | undefined>;
-  /** Directories of the cache that hold the tool. */
+  /** Directories of the cache that contain the tool. */
   kept: (tool: Tool) => string[] | undefined;
-  /** Whether the program that fetches the tool by itself has done so. */
+  /** Whether the tool's `fetchedBy` program has already downloaded it. */
   keptByAnother: (tool: Tool) => boolean;
-  /** Whether a file is offered. Must answer within 5 s. */
+  /** Whether a URL is available. Must answer within 5 s. */
   answers: (url: string) => Promise<boolean>;
 }
 
 /**
- * Decides for each tool: PATH first, then what was kept from an earlier time, then its publisher, else what
- * offline/ offers. Asks the network only about what is missing, and about all of that at once.
+ * Chooses a source for each tool: PATH first, then the cache, then its publisher, else offline/. Asks the network only
+ * about missing tools, and about all of them at once.
  */
 export function findTools(tools: Tool[], probes: Probes = realProbes): Promise<Way[]> {
   return Promise.all(tools.map((tool) => findTool(tool, probes)));
@@ -35,9 +35,9 @@ async function findTool(tool: Tool, probes: Probes): Promise<Way> {
   const findOnPath = await probes.onPath(tool);
   if (findOnPath?.usable) return { way: "on PATH", directories: findOnPath.directories, notes: [] };
   if (findOnPath && tool.fetchedBy) {
-    // The program that fetches it would take the one on PATH instead.
+    // The program that downloads this tool prefers the one on PATH.
     throw new UserError(
-      `${findOnPath.why}. Next: update it, or take it off PATH and ${tool.fetchedBy.program} fetches its own`,
+      `${findOnPath.why}. Next: update it, or take it off PATH and ${tool.fetchedBy.program} downloads its own`,
     );
   }
   const notes = findOnPath ? [`${findOnPath.why}: passed over`] : [];
@@ -55,7 +55,7 @@ async function findTool(tool: Tool, probes: Probes): Promise<Way> {
   return { way: "stand-in", directories, notes: [...notes, `${silent}, so ${tool.standIn} stands in for it`] };
 }
 
-/** Where a download of the tool is kept. */
+/** The cache directory for a download of the tool. */
 export function downloadDirectory(tool: Tool): string {
   const { os, arch } = thisPlatform();
   return path.join(cacheDirectory(), "tools", `${tool.name}-${tool.version}-${os}-${arch}`);
@@ -79,7 +79,7 @@ export async function onPath(tool: Tool, PATH = process.env.PATH ?? ""): ReturnT
   const found = searched.find((directory) => isExecutable(path.join(directory, first)));
   if (!found) return undefined;
   const file = path.join(found, first);
-  // A release's programs lie side by side, where one of them may be linked to from PATH.
+  // PATH may contain a link to only one program of a release. The others are beside the link's target.
   const beside = path.dirname(fs.realpathSync(file));
   const elsewhere = others.filter(
     (program) => !searched.some((directory) => isExecutable(path.join(directory, program))),
@@ -113,12 +113,12 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** Whether a file is offered: asked for its head only, 4 s at most. */
+/** Whether a URL is available. Sends a HEAD request with a timeout of 4 s. */
 export async function isOffered(url: string): Promise<boolean> {
   try {
     return (await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(4000) })).ok;
   } catch {
-    // No name, no route, no answer in time: whatever the reason, it cannot be had from there.
+    // No DNS name, no route or a timeout: the reason does not matter.
     return false;
   }
 }

@@ -14,7 +14,7 @@ function pluginDirectory(home: string, { name, version }: Plugin): string {
   return path.join(home, "plugins", `resource-${name}-${version}`);
 }
 
-/** Whether the engine downloaded the plugin, in contrast to a plugin that `linkPlugin` put there. */
+/** Whether the engine downloaded the plugin. False for a plugin that `linkPlugin` put there. */
 export function isDownloaded(home: string, plugin: Plugin): boolean {
   return fs.existsSync(pluginDirectory(home, plugin)) && !isLinked(home, plugin);
 }
@@ -23,8 +23,8 @@ export function isDownloaded(home: string, plugin: Plugin): boolean {
  * Links an executable into the engine's plugin directory, in place of a download. The engine prints a warning for every
  * plugin that it finds on PATH, and none for those it finds here.
  *
- * A home whose `plugins` leads to the user's is left alone: other projects must not get a plugin that stands in for the
- * real one. All clones share this project's home, so the link leads to the clone that ran last.
+ * Does nothing if the home's `plugins` links to the user's directory: other projects must not get a stand-in plugin.
+ * All clones share this project's home, so the link points to the clone that ran last.
  *
  * @returns false when the plugin has to be on PATH instead
  */

@@ -9,9 +9,9 @@ import { say } from "../lib/run";
 import { type Tool, toolsFor } from "./tools";
 
 /**
- * Sees to it that all tools are there for the runtimes, fetching or building what is missing, and says which way was taken.
+ * Downloads or builds the missing tools of the runtimes, and says where each comes from.
  *
- * @returns directories to search before PATH for what it lacks or has too old
+ * @returns directories to search before PATH, for tools that are missing or too old there
  */
 export async function prepareTools(...runtimes: Runtime[]): Promise<string[]> {
   makePulumiHome();
@@ -24,7 +24,7 @@ export async function prepareTools(...runtimes: Runtime[]): Promise<string[]> {
   return [...new Set(directories)];
 }
 
-/** @returns the tool's directories, where it has to be on PATH and is not yet */
+/** @returns the directories to add to PATH for the tool */
 async function prepare(tool: Tool, found: Way | undefined): Promise<string[]> {
   if (!found) return [];
   if (found.way === "on PATH") return found.directories;
@@ -40,7 +40,7 @@ async function prepare(tool: Tool, found: Way | undefined): Promise<string[]> {
   return linked ? [] : directories;
 }
 
-/** The environment in which the directories' programs are found first. */
+/** The environment in which the programs of these directories are found first. */
 export function searching(directories: string[]): { PATH: string } {
   return { PATH: [...directories, process.env.PATH ?? ""].join(path.delimiter) };
 }

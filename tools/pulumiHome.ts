@@ -5,16 +5,16 @@ import { cacheDirectory, stateDirectory } from "../lib/paths";
 
 const usersHome = path.join(os.homedir(), ".pulumi");
 
-/** The home of those who have neither a login nor PULUMI_HOME, shared by all clones. */
+/** The home for users with neither a login nor PULUMI_HOME, shared by all clones. */
 export const ownHome = path.join(cacheDirectory(), "pulumi-home");
 
-/** The backend of whoever has no login. Absolute: a relative one is resolved against where pulumi happens to be started. */
+/** The backend for users without a login. Absolute: pulumi resolves a relative one against its working directory. */
 export const defaultBackend = `file://${stateDirectory}`;
 
-/** Whether the user told pulumi where state is: by `pulumi login`, or by the environment. */
+/** Whether the user chose a backend, by `pulumi login` or by the environment. */
 export function hasLogin(): boolean {
   const { PULUMI_BACKEND_URL, PULUMI_ACCESS_TOKEN } = process.env;
-  // A shell that evaluated `npm run -s env` has the default one in its environment.
+  // After `eval "$(npm run -s env)"` the environment contains the default backend.
   if (PULUMI_BACKEND_URL) return PULUMI_BACKEND_URL !== defaultBackend;
   if (PULUMI_ACCESS_TOKEN) return true;
   const directory = process.env.PULUMI_CREDENTIALS_PATH || process.env.PULUMI_HOME || usersHome;
@@ -29,18 +29,18 @@ export function hasLogin(): boolean {
 }
 
 /**
- * Where the engine keeps its plugins and settings. Whoever has a login or sets PULUMI_HOME keeps the usual one.
+ * The directory of the engine's plugins and settings. Users with a login or with PULUMI_HOME keep their own.
  *
- * Anyone else gets one of this project's. From 3.233 on the engine writes an encrypted log of every command to
- * `$PULUMI_HOME/logs`, which takes most of a preview's time and has no switch; it goes without where that name is a file.
- * To have the log, set PULUMI_HOME=~/.pulumi.
+ * Everyone else gets this project's home. From 3.233 on the engine writes an encrypted log of every command to
+ * `$PULUMI_HOME/logs`. The log takes most of a preview's time and has no switch, but the engine skips it if that name
+ * is a file. To get the log, set PULUMI_HOME=~/.pulumi.
  */
 export function pulumiHome(): string {
   if (process.env.PULUMI_HOME) return process.env.PULUMI_HOME;
   return hasLogin() ? usersHome : ownHome;
 }
 
-/** Makes the home when it is this project's. Plugins that the user has are found in it, and new ones go to the user's. */
+/** Creates this project's home if it is in use. Its `plugins` is a link to the user's plugins, where these exist. */
 export function makePulumiHome(): void {
   if (pulumiHome() !== ownHome) return;
   fs.mkdirSync(ownHome, { recursive: true, mode: 0o700 });

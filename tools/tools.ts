@@ -12,38 +12,38 @@ export interface Platform {
   arch: string;
 }
 
-/** A tool the wrapper sees to. */
+/** A tool that the npm scripts provide. */
 export interface Tool {
   name: string;
-  /** The version that is fetched or built. */
+  /** The version that is downloaded or built. */
   version: string;
-  /** The oldest version on PATH that is taken instead. Absent: whatever is on PATH. */
+  /** The oldest version on PATH that is used instead. Default: any version. */
   oldest?: string;
-  /** Executables it consists of; all are needed. */
+  /** The tool's executables; all are needed. */
   programs: string[];
-  /** Arguments that make the first program say its version. */
+  /** Arguments that make the first program print its version. */
   versionArgs?: string[];
-  /** Where its publisher offers it. */
+  /** The publisher's downloads. */
   download?: (platform: Platform) => Download;
-  /** Set when another program fetches it by itself, so that the wrapper has nothing to do where `url` answers. */
+  /** Set when another program downloads the tool by itself. The npm scripts then do nothing if `url` answers. */
   fetchedBy?: {
     program: string;
     url: (platform: Platform) => string;
-    /** Whether that program fetched it from there before. */
+    /** Whether that program has already downloaded it from there. */
     isKept: (url: string) => boolean;
   };
-  /** Set for a provider of the engine's, see plugins.ts. */
+  /** Set for a provider plugin: see plugins.ts. */
   plugin?: Plugin;
-  /** What to build where the publisher cannot be reached: folders of offline/tools. */
+  /** Folders of offline/tools to build if the publisher cannot be reached. */
   modules: string[];
-  /** What takes its place there: a folder with executables of the same names. */
+  /** A folder with executables of the same names, used instead of a build. */
   standIn?: string;
 }
 
 /** Files of a release, each an executable or a tar.gz with executables. */
 export interface Download {
   urls: string[];
-  /** A list of `<sha256> <file>` lines. Absent where the publisher gives none. */
+  /** URL of a list of `<sha256> <file>` lines. Absent where the publisher has none. */
   checksums?: string;
 }
 
@@ -58,7 +58,7 @@ function isInKwokCache(url: string): boolean {
 const pulumi: Tool = {
   name: "pulumi",
   version: "v3.259.0",
-  // The engine must not be older than the SDK that talks to it.
+  // The engine must not be older than the SDK.
   oldest: dependencies["@pulumi/pulumi"],
   programs: ["pulumi", "pulumi-language-nodejs"],
   versionArgs: ["version"],
@@ -69,7 +69,7 @@ const pulumi: Tool = {
   modules: ["pulumi", "language-nodejs"],
 };
 
-/** A provider of the engine's, which the engine fetches at its first use. */
+/** A provider plugin. The engine downloads it at its first use. */
 function plugin(name: "kubernetes" | "tls" | "command", instead: Pick<Tool, "modules" | "standIn">): Tool {
   const version = `v${dependencies[`@pulumi/${name}`]}`;
   return {
@@ -89,7 +89,7 @@ function plugin(name: "kubernetes" | "tls" | "command", instead: Pick<Tool, "mod
 
 const helm: Tool = {
   name: "helm",
-  // The one that the kubernetes provider of offline/ has in it, so that both are built from the same modules.
+  // The version inside the kubernetes provider of offline/, so that both are built from the same modules.
   version: "v3.18.6",
   oldest: "3.12.0",
   programs: ["helm"],
@@ -115,7 +115,7 @@ const kwok: Tool = {
   oldest: "0.7.0",
   programs: ["kwokctl", "kwok"],
   versionArgs: ["--version"],
-  // kwok publishes no checksums: HTTPS alone vouches for these two.
+  // kwok publishes no checksums: only HTTPS protects these two downloads.
   download: ({ os, arch }) => ({
     urls: ["kwokctl", "kwok"].map((program) => `${github("kubernetes-sigs/kwok", "v0.7.0")}/${program}-${os}-${arch}`),
   }),
@@ -125,13 +125,13 @@ const kwok: Tool = {
 const kubernetes: Tool = {
   name: "kubernetes",
   version: "v1.34.4",
-  // Linkerd's proxies are native sidecars: on by default since 1.29, as Linkerd wants them since 1.31.
+  // Linkerd's proxies are native sidecars. These are on by default since 1.29, and work as Linkerd needs since 1.31.
   oldest: "1.31.0",
   programs: ["kube-apiserver", "kube-controller-manager", "kube-scheduler"],
   versionArgs: ["--version"],
   fetchedBy: {
     program: "kwokctl",
-    // Kubernetes itself releases no servers for macOS; kwok's maintainers do.
+    // Kubernetes releases no servers for macOS, but kwok's maintainers do.
     url: ({ os, arch }) =>
       os === "linux"
         ? `https://dl.k8s.io/release/v1.34.4/bin/linux/${arch}/kube-apiserver`
@@ -149,7 +149,7 @@ const etcd: Tool = {
   versionArgs: ["--version"],
   fetchedBy: {
     program: "kwokctl",
-    // The etcd that kwokctl 0.7.0 takes for Kubernetes 1.34.
+    // The etcd version that kwokctl 0.7.0 uses for Kubernetes 1.34.
     url: ({ os, arch }) =>
       `${github("etcd-io/etcd", "v3.5.21")}/etcd-v3.5.21-${os}-${arch}.${os === "linux" ? "tar.gz" : "zip"}`,
     isKept: isInKwokCache,
@@ -170,14 +170,14 @@ const k3d: Tool = {
   modules: ["k3d"],
 };
 
-/** What each runtime needs. Docker, which k3d needs too, is looked for by the program itself. */
+/** The tools of each runtime. k3d also needs Docker; the program itself checks for it. */
 export const toolsFor: Record<Runtime, Tool[]> = {
   kwok: [...engine, kwok, kubernetes, etcd],
   k3d: [...engine, k3d],
   existing: engine,
 };
 
-/** This machine, in the words of Go and of most release files. */
+/** This machine, in the names that Go and most release files use. */
 export function thisPlatform(): Platform {
   return { os: process.platform, arch: process.arch === "x64" ? "amd64" : process.arch };
 }

@@ -19,7 +19,7 @@ export type KubeConfig = k8s.KubeConfig;
 export type LabelSelector = k8s.V1LabelSelector;
 export type Secret = k8s.V1Secret;
 
-/** multicluster.linkerd.io/v1alpha3, as far as it is looked at. All scalars are strings there, and all are optional. */
+/** The fields of multicluster.linkerd.io/v1alpha3 that are read here. All scalars are strings, and all are optional. */
 export interface Link {
   metadata: { name: string; namespace: string };
   spec: {
@@ -55,9 +55,7 @@ export interface ClusterClient {
 export const controlPlane = "linkerd";
 export const extension = "linkerd-multicluster";
 
-/**
- * Loads the client. It is an ES module, and this package is CommonJS: `import()` is the only door.
- */
+/** Loads the client with `import()`, because it is an ES module and this package is CommonJS. */
 export function client(): Promise<typeof k8s> {
   return import("@kubernetes/client-node");
 }
@@ -106,7 +104,7 @@ export async function linksOf(cluster: ClusterClient): Promise<Link[]> {
   return answer.items;
 }
 
-/** The object, or undefined when there is none; any other refusal is thrown. */
+/** Returns the object, or undefined if the API server answers 404. Throws any other error. */
 export async function found<T>(request: Promise<T>): Promise<T | undefined> {
   try {
     return await request;
@@ -117,8 +115,8 @@ export async function found<T>(request: Promise<T>): Promise<T | undefined> {
 }
 
 /**
- * HTTP status of a refused request. The client's exceptions have it in `code`, beside the headers; its watches have it in
- * `statusCode`. A `code` alone is something else: a program that failed has its exit code there.
+ * HTTP status of a refused request. The client's exceptions have it in `code`, beside the headers. Its watches have it
+ * in `statusCode`. A `code` without headers is something else, such as the exit code of a failed program.
  */
 export function statusOf(error: unknown): number | undefined {
   const { code, headers, statusCode } = (error ?? {}) as { code?: unknown; headers?: unknown; statusCode?: unknown };
@@ -126,7 +124,7 @@ export function statusOf(error: unknown): number | undefined {
   return typeof status === "number" ? status : undefined;
 }
 
-/** One line for a person. The client's own messages carry whole responses, headers and all. */
+/** The error in one line. The client's own messages contain whole responses, headers included. */
 export function reason(error: unknown): string {
   const status = statusOf(error);
   if (status !== undefined) {
@@ -137,7 +135,7 @@ export function reason(error: unknown): string {
   // Node's error about a host with several addresses has no message of its own, but one error per address.
   const parts = Array.isArray(errors) ? [...new Set(errors.map(reason))].join("; ") : "";
   const own = firstLine(message) || parts || firstLine(code) || firstLine(name) || String(error);
-  // The message about a failed program starts with its command line. Its last words say why it failed.
+  // The message about a failed program starts with its command line. The last line of stderr says why it failed.
   const lastWords = typeof stderr === "string" ? stderr.trim().split("\n").at(-1) : undefined;
   const all = [own, lastWords, cause === undefined ? undefined : reason(cause)];
   return all.filter((text) => text).join(": ");
@@ -147,14 +145,14 @@ function firstLine(text: unknown): string | undefined {
   return typeof text === "string" ? text.trim().split("\n")[0] : undefined;
 }
 
-/** The message of a Kubernetes Status, else the first line of the answer, if there is any. */
+/** The message of a Kubernetes Status, or else the first line of the answer, if any. */
 function saidBy(body: unknown): string | undefined {
   let status = body;
   if (typeof body === "string") {
     try {
       status = JSON.parse(body);
     } catch {
-      return firstLine(body); // a proxy's words, or the API server's own
+      return firstLine(body); // plain text, from a proxy or the API server
     }
   }
   return firstLine((status as { message?: unknown } | null | undefined)?.message);

@@ -1,19 +1,19 @@
 import { kubectl, reason, type ClusterClient } from "./api";
-import { no, notApplicable, type Check, type Finding, type Mend, type Mesh, type Result } from "./check";
-import type { Rooms } from "./sandbox";
+import { no, notApplicable, type Check, type Finding, type Repair, type Mesh, type Result } from "./check";
+import type { TestNamespaces } from "./sandbox";
 import { Deadline, Interrupted } from "./watch";
 
 export interface Asked {
   result: Result;
-  mends: Mend[];
+  repairs: Repair[];
 }
 
 export interface Asking extends Mesh {
-  rooms: Rooms;
+  testNamespaces: TestNamespaces;
   signal: AbortSignal;
-  /** Seconds for every check instead of its own; undefined leaves each its own. */
+  /** Deadline of every check, in seconds. Default: each check has its own. */
   deadlineSeconds?: number;
-  /** Told as soon as it is known. */
+  /** Called with each answer as soon as it is known. */
   tell: (asked: Asked) => void;
 }
 
@@ -23,9 +23,9 @@ interface Question {
 }
 
 /**
- * Asks the checks of every cluster and every link. The health checks come first and all at once, because they change nothing.
- * The others make services and mirrors, which `linkerd check` would count among the mesh's own; those of one cluster or link
- * go one after the other.
+ * Asks the checks of every cluster and every link. The health checks run first and all at once, because they change
+ * nothing. The others create services and mirrors, and `linkerd check` would count these as the mesh's own. The checks
+ * of one cluster or link run one after the other.
  *
  * @throws Interrupted when a signal ended the run
  */
@@ -73,7 +73,7 @@ async function inTurn(questions: readonly Question[]): Promise<Asked[]> {
   return answers;
 }
 
-/** Like Promise.all, but nothing is under way any more when it rejects. */
+/** Like Promise.all, but waits for all promises before it rejects. */
 async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   const settled = await Promise.allSettled(promises);
   const failed = settled.find((outcome) => outcome.status === "rejected");
@@ -101,15 +101,15 @@ async function one(
     finding = inapplicable === undefined ? await run() : notApplicable(inapplicable);
   } catch (error) {
     if (signal.aborted) throw new Interrupted();
-    // A check that cannot be asked has not passed: the cluster is away, or refuses.
+    // A check that cannot be asked fails: the cluster does not answer, or refuses the request.
     finding = no(
       `it could not be asked: ${reason(error)}`,
       [`cluster ${cluster.name}`],
       kubectl(cluster, "get --raw /readyz"),
     );
   }
-  const { mends = [], ...rest } = finding;
-  const asked = { result: { id, group, title, on, seconds: (performance.now() - start) / 1000, ...rest }, mends };
+  const { repairs = [], ...rest } = finding;
+  const asked = { result: { id, group, title, on, seconds: (performance.now() - start) / 1000, ...rest }, repairs };
   tell(asked);
   return asked;
 }

@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 
 /**
- * Splits a bundle: Node reads one certificate at a time.
+ * Splits a PEM bundle, because Node reads one certificate at a time.
  *
- * @throws Error when a block of it is no certificate
+ * @throws Error if a block is not a certificate
  */
 export function certificates(pem: string): X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
@@ -16,7 +16,7 @@ export function certificates(pem: string): X509Certificate[] {
   });
 }
 
-/** The text of a Secret's key. */
+/** Decodes the value of one key of a Secret. */
 export function decoded(data: string | undefined): string | undefined {
   return data === undefined ? undefined : Buffer.from(data, "base64").toString();
 }
@@ -57,7 +57,7 @@ export function keyFault(
   if (pem === undefined) return `${field} is missing, expected the private key of the certificate`;
   const label = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(pem)?.[1];
   const wanted = readable.map((one) => `BEGIN ${one}`).join(" or ");
-  if (label === undefined) return `${field} is no PEM block, expected ${wanted}`;
+  if (label === undefined) return `${field} is not a PEM block, expected ${wanted}`;
   if (!readable.includes(label))
     return `${field} is BEGIN ${label}, expected ${wanted}: the program reads nothing else`;
   try {
@@ -70,7 +70,7 @@ export function keyFault(
 
 /** Both ends of one webhook: the API server's configuration, and the program's certificate and key. */
 export interface WebhookFiles {
-  /** PEM, one for each webhook of the configuration. The API server trusts it. */
+  /** PEM, one per webhook of the configuration. The API server trusts them. */
   caBundles: readonly (string | undefined)[];
   certificate: string | undefined;
   key: string | undefined;

@@ -1,5 +1,5 @@
 import type { ClusterClient } from "./api";
-import type { Rooms } from "./sandbox";
+import type { TestNamespaces } from "./sandbox";
 import type { LinkName, Stack } from "./stack";
 import type { Deadline } from "./watch";
 
@@ -12,30 +12,30 @@ export type ExternalPart = (typeof externalParts)[number];
 
 export type Answer = "yes" | "no" | "not applicable";
 
-/** How `heal` puts one finding right. */
-export interface Mend {
-  /** What will be done, before it is done. Example: `east: restart controller-west` */
+/** How `heal` repairs one fault. */
+export interface Repair {
+  /** Shown before the repair runs. Example: `east: restart controller-west` */
   does: string;
-  /** Finding the same mend twice is common (one controller behind ten mirrors): equal keys are done once. */
+  /** Repairs with equal keys run once. Example: faults of ten mirrors need one restart of their controller. */
   key: string;
   run(deadline: Deadline): Promise<void>;
 }
 
 export interface Finding {
   answer: Answer;
-  /** One or two sentences: what was seen. */
+  /** The observed state, in one or two sentences. */
   why: string;
-  /** What was looked at. Example: `east service default/nginx-svc-west` */
+  /** The objects that were examined. Example: `east service default/nginx-svc-west` */
   objects: string[];
-  /** What a reader must know of a yes: a fault that was seen on the way to it. */
+  /** A fault that was seen before the answer became yes. */
   remark?: string;
   /** The next command to type. Every `no` has one. */
   next?: string;
-  /** Only from the damage group. */
-  mends?: Mend[];
+  /** Only in the damage group. */
+  repairs?: Repair[];
 }
 
-export interface Result extends Omit<Finding, "mends"> {
+export interface Result extends Omit<Finding, "repairs"> {
   id: string;
   group: Group;
   title: string;
@@ -44,7 +44,7 @@ export interface Result extends Omit<Finding, "mends"> {
   seconds: number;
 }
 
-/** What every check can see. */
+/** The whole mesh, as every check sees it. */
 export interface Mesh {
   stack: Stack;
   clusters: Record<string, ClusterClient>;
@@ -61,27 +61,27 @@ export interface LinkContext extends Mesh {
   source: ClusterClient;
   target: ClusterClient;
   deadline: Deadline;
-  rooms: Rooms;
+  testNamespaces: TestNamespaces;
 }
 
 interface Question {
-  /** `group.what`: what `--only` takes. */
+  /** The value that `--only` takes. Example: `traffic.gateway` */
   id: string;
   group: Group;
   /** A question whose healthy answer is yes. */
   title: string;
-  /** Seconds; `--deadline` replaces it. */
+  /** `--deadline` overrides it. */
   deadlineSeconds: number;
 }
 
-/** Asked once a cluster. `applies` gives the reason why it cannot be asked there, or undefined. */
+/** Asked once per cluster. `applies` returns the reason why it cannot be asked there, or undefined. */
 export interface ClusterCheck extends Question {
   scope: "cluster";
   applies(context: ClusterContext): Promise<string | undefined>;
   run(context: ClusterContext): Promise<Finding>;
 }
 
-/** Asked once a directed link. */
+/** Asked once per directed link. */
 export interface LinkCheck extends Question {
   scope: "link";
   applies(context: LinkContext): Promise<string | undefined>;
@@ -96,8 +96,8 @@ export function yes(why: string, objects: string[], remark?: string): Finding {
   return { answer: "yes", why, objects, ...(remark !== undefined && { remark }) };
 }
 
-export function no(why: string, objects: string[], next: string, mends?: Mend[]): Finding {
-  return { answer: "no", why, objects, next, mends };
+export function no(why: string, objects: string[], next: string, repairs?: Repair[]): Finding {
+  return { answer: "no", why, objects, next, repairs };
 }
 
 export function notApplicable(why: string, objects: string[] = []): Finding {

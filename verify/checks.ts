@@ -5,7 +5,7 @@ import { mirrorChecks } from "./mirror";
 import { trafficChecks } from "./traffic";
 import { validationChecks } from "./validation";
 
-/** In the order of the report: first what everything else depends on. */
+/** In the order of the report. Checks that the others depend on come first. */
 export const checks: readonly Check[] = [
   ...healthChecks,
   ...damageChecks,

@@ -25,7 +25,7 @@ function domains(values: Record<string, unknown>, deployments: readonly Deployme
   return [...ofConfig, ...ofFlags];
 }
 
-/** Without them the injector gives proxies a wrong identity, and names of other clusters' services do not resolve. */
+/** With a wrong domain, the injector gives proxies a wrong identity, and other clusters' names do not resolve. */
 export const configuration: ClusterCheck = {
   id: "health.config",
   group: "health",
@@ -46,7 +46,7 @@ export const configuration: ClusterCheck = {
     try {
       parsed = parse(values);
     } catch (error) {
-      return no(`values is no YAML: ${String(error).split("\n")[0]}`, objects, next);
+      return no(`values is not valid YAML: ${String(error).split("\n")[0]}`, objects, next);
     }
     const faults = fieldFaults(domains((parsed ?? {}) as Record<string, unknown>, items, cluster.domain));
     return faults.length > 0 ? no(faults.join("; "), objects, next) : yes(`all name ${cluster.domain}`, objects);

@@ -28,7 +28,7 @@ interface Access {
   token?: string;
 }
 
-/** @throws Error when it is no kubeconfig, in the client's words */
+/** @throws Error of the client if it is not a kubeconfig */
 async function accessBy(kubeconfig: string): Promise<Access> {
   const { KubeConfig } = await client();
   const config = new KubeConfig();
@@ -49,7 +49,7 @@ function objectsOf({ source, link }: LinkContext): string[] {
   return [extension, controlPlane].map((namespace) => named(source, "secret", { metadata: { namespace, name } }));
 }
 
-/** Fields of both Secrets that Linkerd looks at, but for the kubeconfig. */
+/** The fields that Linkerd reads from the two Secrets, except the kubeconfig. */
 export function secretFields(
   secret: Secret,
   namespace: string,
@@ -66,7 +66,7 @@ export function secretFields(
   ];
 }
 
-/** Why a kubeconfig does not lead the source's pods to the target, or undefined: all but whether the target takes the token. */
+/** Why the source's pods cannot reach the target with this kubeconfig. `refusal` asks whether its token is valid. */
 async function kubeconfigFaults(kubeconfig: string, target: ClusterClient): Promise<string[]> {
   let access: Access;
   try {
@@ -75,7 +75,7 @@ async function kubeconfigFaults(kubeconfig: string, target: ClusterClient): Prom
     return [`its kubeconfig cannot be read: ${reason(error)}`];
   }
   const { server, ca, token } = access;
-  // In every namespace Kubernetes keeps the CA of its API server, which is also the one that comes with a token.
+  // Kubernetes keeps the CA of its API server in every namespace. The same CA comes with a service account's token.
   const root = await found(target.core.readNamespacedConfigMap({ namespace: controlPlane, name: "kube-root-ca.crt" }));
   return [
     ...fieldFaults([{ name: "server of the kubeconfig", seen: server, expected: target.apiServer }]),
@@ -84,7 +84,7 @@ async function kubeconfigFaults(kubeconfig: string, target: ClusterClient): Prom
   ];
 }
 
-/** @param expected the target's own, or undefined where the target does not tell it */
+/** @param expected the target's own CA, or undefined if the target does not publish it */
 function authorityFaults(ca: string | undefined, expected: string | undefined): string[] {
   const name = "certificate-authority-data of the kubeconfig";
   if (ca === undefined) return [`${name} is missing, expected the target's CA`];
@@ -148,8 +148,8 @@ const accepted: LinkCheck = {
 };
 
 /**
- * Why the target refuses the mirror, or undefined. Asked with the mirror's own token, at the address and with the CA by which
- * this machine knows the target: the address in the secret is one that only pods of the source must resolve.
+ * Why the target refuses the mirror, or undefined. The request uses the mirror's own token, but this machine's address
+ * and CA for the target. The address in the secret needs to resolve only in pods of the source.
  */
 async function refusal(kubeconfig: string, target: ClusterClient): Promise<string | undefined> {
   const { KubeConfig, AuthorizationV1Api } = await client();

@@ -14,7 +14,16 @@ import {
   type Pod,
   type Service,
 } from "./api";
-import { always, no, yes, type ClusterCheck, type Finding, type LinkCheck, type LinkContext, type Mend } from "./check";
+import {
+  always,
+  no,
+  yes,
+  type ClusterCheck,
+  type Finding,
+  type LinkCheck,
+  type LinkContext,
+  type Repair,
+} from "./check";
 import {
   addresses,
   clusterLabel,
@@ -26,26 +35,28 @@ import {
   isHeadless,
   mirroredLabel,
   mirrorName,
-} from "./mirrors";
+} from "./mirroredServices";
 import { controllerOf, replace } from "./restart";
 import { runLabel } from "./sandbox";
 import { noInjector, noMirror } from "./simulated";
 import { allOpen, until, View } from "./watch";
 
-/** A finding must last this long: mirrors are always some tenths of a second behind. */
+/** A fault must last this long to count, because mirrors are always some tenths of a second behind. */
 const settleSeconds = 5;
 
-/** A mirror that saw an exported service before its pods stays empty until its next repair: linkerd2's
- * service-mirror/main.go, endpoint-refresh-period, 1 minute. */
-const repairSeconds = 75;
+/**
+ * If the controller saw an exported service before its pods, the mirror stays empty until the next refresh: linkerd2's
+ * service-mirror/main.go, endpoint-refresh-period, 1 minute.
+ */
+const refreshSeconds = 75;
 
 interface Damage {
   what: string;
   object: string;
-  mend?: Mend;
+  repair?: Repair;
 }
 
-/** Both ends of a link, live. */
+/** Live views of both ends of a link. */
 class Ends {
   private constructor(
     readonly context: LinkContext,
@@ -85,13 +96,13 @@ class Ends {
     await Promise.all(this.views.map((view) => view.close()));
   }
 
-  /** Namespaces of the source, those of runs of this program left out: there things come and go on purpose. */
+  /** Namespaces of the source, without test namespaces: objects come and go there on purpose. */
   private lasting(): Set<string | undefined> {
     const items = this.namespaces.items().filter(({ metadata }) => metadata?.labels?.[runLabel] === undefined);
     return new Set(items.map(({ metadata }) => metadata?.name));
   }
 
-  /** What this link mirrors through the gateway: roots, endpoint mirrors and clusterIP mirrors alike. */
+  /** The services that this link mirrors through the gateway: roots, endpoint mirrors and clusterIP mirrors. */
   mirrors(): Service[] {
     const namespaces = this.lasting();
     return this.sourceServices.items().filter(({ metadata }) => {
@@ -116,7 +127,7 @@ class Ends {
     return find(this.sourceEndpoints.items(), metadata?.namespace, metadata?.name);
   }
 
-  /** Services that ought to have a mirror: exported, with a port, and with a namespace to be mirrored into. */
+  /** Services that should have a mirror: exported, with a port, and with a namespace of the same name in the source. */
   exported(): Service[] {
     const namespaces = this.lasting();
     return this.targetServices.items().filter(
@@ -124,7 +135,7 @@ class Ends {
         metadata?.labels?.[exportLabel] === "true" &&
         (spec?.ports ?? []).length > 0 &&
         namespaces.has(metadata.namespace) &&
-        // A mirror of a mirror would go round in circles: linkerd2 exports none, and neither does this.
+        // Like linkerd2, leave out mirrors: a mirror of a mirror would loop.
         metadata.labels[mirroredLabel] === undefined,
     );
   }
@@ -149,7 +160,7 @@ function find<T extends KubernetesObject>(items: readonly T[], namespace?: strin
   return items.find(({ metadata }) => metadata?.namespace === namespace && metadata?.name === name);
 }
 
-/** Where the target's gateway is now. */
+/** The present addresses of the target's gateway. */
 async function liveGateway(target: ClusterClient): Promise<Set<string>> {
   const service = await found(target.core.readNamespacedService({ namespace: extension, name: "linkerd-gateway" }));
   const ingress = service?.status?.loadBalancer?.ingress ?? [];
@@ -166,9 +177,9 @@ const controllerSelector = (target: string): string => `component=controller,${c
 
 /**
  * Restarts a link's controller by deleting its pods. `kubectl rollout restart` would write an annotation into the
- * Deployment, which belongs to Pulumi: the next refresh would show it.
+ * Deployment. Pulumi owns the Deployment, so the next refresh would show the annotation.
  */
-function restartController({ source, link }: LinkContext): Mend {
+function restartController({ source, link }: LinkContext): Repair {
   return {
     does: `${source.name}: restart controller-${link.target} (delete its pod, the Deployment makes another)`,
     key: `${source.name}/controller-${link.target}`,
@@ -180,7 +191,7 @@ function restartController({ source, link }: LinkContext): Mend {
   };
 }
 
-function remove(cluster: ClusterClient, service: Service): Mend {
+function remove(cluster: ClusterClient, service: Service): Repair {
   const namespace = service.metadata?.namespace ?? "";
   const name = service.metadata?.name ?? "";
   return {
@@ -193,9 +204,9 @@ function remove(cluster: ClusterClient, service: Service): Mend {
   };
 }
 
-function restartPod(cluster: ClusterClient, pod: Pod): Mend | undefined {
+function restartPod(cluster: ClusterClient, pod: Pod): Repair | undefined {
   const { namespace, name, uid } = pod.metadata ?? {};
-  // Nobody would make a bare pod again.
+  // Nothing would recreate a bare pod.
   if (!controllerOf(pod)) return undefined;
   return {
     does: `${cluster.name}: delete pod ${namespace}/${name} (its owner makes another, with a proxy)`,
@@ -204,7 +215,7 @@ function restartPod(cluster: ClusterClient, pod: Pod): Mend | undefined {
   };
 }
 
-/** A check that looks at both ends of a link until they are in order, or its deadline tells that they stay as they are. */
+/** A check that watches both ends of a link until they have no fault, or until its deadline. */
 function linkDamage(
   id: string,
   title: string,
@@ -244,12 +255,12 @@ function linkDamage(
 }
 
 function finding(damages: Damage[], next: string): Finding {
-  const mends = damages.flatMap(({ mend }) => (mend ? [mend] : []));
+  const repairs = damages.flatMap(({ repair }) => (repair ? [repair] : []));
   return no(
     damages.map(({ what }) => what).join("; "),
     damages.map(({ object }) => object),
     next,
-    mends,
+    repairs,
   );
 }
 
@@ -257,7 +268,7 @@ const heal = ({ stack }: { stack: { name: string } }): string => `npm run heal -
 const count = (things: readonly unknown[], what: string): string => `${things.length} ${what}`;
 
 /**
- * Seen after the target's start: the mirror's watches come back up to half a minute later, and the gateway's probe needs
+ * After the target has started, the mirror's watches need up to half a minute to come back. The gateway's probe needs
  * some seconds more.
  */
 const followSeconds = 90;
@@ -270,14 +281,16 @@ const stalled: LinkCheck = {
   deadlineSeconds: followSeconds,
   applies: noMirror,
   async run(context): Promise<Finding> {
-    const room = await context.rooms.of(context.link, context.deadline);
-    const fault = await room.beacon(context.deadline);
+    const testNamespace = await context.testNamespaces.of(context.link, context.deadline);
+    const fault = await testNamespace.beacon(context.deadline);
     const objects = [
       named(context.source, "deployment", {
         metadata: { namespace: extension, name: `controller-${context.link.target}` },
       }),
     ];
-    if (fault === undefined) return yes("a service that was exported just now is mirrored", objects, room.remark());
+    if (fault === undefined) {
+      return yes("a service that was exported just now is mirrored", objects, testNamespace.remark());
+    }
     return no(fault, objects, heal(context), [restartController(context)]);
   },
 };
@@ -294,7 +307,7 @@ const notReady = linkDamage(
         {
           what: `${root.metadata?.name} lists ${down.map(({ host, ip }) => host ?? ip).join(", ")} as not ready: the names do not resolve`,
           object: named(ends.context.source, "endpoints", root),
-          mend: restartController(ends.context),
+          repair: restartController(ends.context),
         },
       ];
     }),
@@ -316,9 +329,9 @@ const overwritten = linkDamage(
       const what = foreign.map(({ ip }) => (ends.gateway.has(ip) ? `the gateway's ${ip}` : ip)).join(", ");
       return [
         {
-          what: `${root.metadata?.name} lists ${what}: per-pod names do not resolve (an annotation of the exported service was touched?)`,
+          what: `${root.metadata?.name} lists ${what}: per-pod names do not resolve (was an annotation of the exported service changed?)`,
           object: named(ends.context.source, "endpoints", root),
-          mend: restartController(ends.context),
+          repair: restartController(ends.context),
         },
       ];
     }),
@@ -332,7 +345,7 @@ const unmirrored = linkDamage(
   (ends) =>
     ends.exported().flatMap((service): Damage[] => {
       const ready = ends.ready(service);
-      // A headless service is mirrored once it has an address: before that nobody knows as what.
+      // Linkerd mirrors a headless service once it has an address. The address decides which kind of mirror it gets.
       if (ready.length === 0) return [];
       const root = ends.mirrorOf(service, service.metadata?.name ?? "");
       const hosts = root && isHeadless(root) ? ready.flatMap(({ host }) => (host === undefined ? [] : [host])) : [];
@@ -343,7 +356,7 @@ const unmirrored = linkDamage(
       return missing.map((name) => ({
         what: `${service.metadata?.namespace}/${mirrorName(name, ends.context.target.name)} is missing`,
         object: named(ends.context.target, "service", service),
-        mend: restartController(ends.context),
+        repair: restartController(ends.context),
       }));
     }),
   heal,
@@ -361,12 +374,12 @@ const empty = linkDamage(
         {
           what: `${mirror.metadata?.namespace}/${mirror.metadata?.name} has no address`,
           object: named(ends.context.source, "endpoints", mirror),
-          mend: restartController(ends.context),
+          repair: restartController(ends.context),
         },
       ];
     }),
   heal,
-  repairSeconds,
+  refreshSeconds,
 );
 
 const ghosts = linkDamage(
@@ -387,7 +400,7 @@ const ghosts = linkDamage(
         {
           what: `${namespace}/${name}: ${why}`,
           object: named(ends.context.source, "service", mirror),
-          mend: remove(ends.context.source, mirror),
+          repair: remove(ends.context.source, mirror),
         },
       ];
     }),
@@ -401,7 +414,7 @@ const staleGateway = linkDamage(
   (ends) => {
     const { context, link, gateway } = ends;
     if (gateway.size === 0) return [];
-    // By IP only a new Link helps; by host name a controller that asks again.
+    // A restarted controller resolves a host name again. An IP address needs a new Link.
     const byName = (link?.spec.gatewayAddress ?? "").split(",").some((address) => isIP(address) === 0);
     return ends
       .mirrors()
@@ -413,7 +426,7 @@ const staleGateway = linkDamage(
           {
             what: `${mirror.metadata?.namespace}/${mirror.metadata?.name} points at ${stale.map(({ ip }) => ip).join(", ")}, the gateway is at ${[...gateway].join(", ")}`,
             object: named(context.source, "endpoints", mirror),
-            mend: byName ? restartController(context) : undefined,
+            repair: byName ? restartController(context) : undefined,
           },
         ];
       });
@@ -442,7 +455,7 @@ const orphans: ClusterCheck = {
       gone.map((service) => ({
         what: `${service.metadata?.namespace}/${service.metadata?.name}: there is no link ${service.metadata?.labels?.[clusterLabel]}`,
         object: named(cluster, "service", service),
-        mend: remove(cluster, service),
+        repair: remove(cluster, service),
       })),
       heal({ stack }),
     );
@@ -452,7 +465,7 @@ const orphans: ClusterCheck = {
 const injectAnnotation = "linkerd.io/inject";
 const injected = ["enabled", "ingress"];
 
-/** Pods that are to be meshed, by their own annotation or their namespace's, and have no proxy. */
+/** Pods without a proxy that should be meshed by their own annotation or their namespace's. */
 export function withoutProxy(pods: readonly Pod[], inject: ReadonlyMap<string, string | undefined>): Pod[] {
   return pods.filter(({ metadata, spec, status }) => {
     const wanted = metadata?.annotations?.[injectAnnotation] ?? inject.get(metadata?.namespace ?? "");
@@ -486,13 +499,13 @@ const proxyless: ClusterCheck = {
     const objects = [...inject]
       .filter(([, value]) => injected.includes(value ?? ""))
       .map(([name]) => `${cluster.name} namespace ${name}`);
-    if (bare.length === 0) return yes("none is without", objects);
+    if (bare.length === 0) return yes("no pod lacks a proxy", objects);
     const unowned = bare.some((pod) => !restartPod(cluster, pod));
     return finding(
       bare.map((pod) => ({
         what: `${pod.metadata?.namespace}/${pod.metadata?.name} runs without a proxy`,
         object: named(cluster, "pod", pod),
-        mend: restartPod(cluster, pod),
+        repair: restartPod(cluster, pod),
       })),
       unowned ? kubectl(cluster, `-n ${controlPlane} get pods`) : heal({ stack }),
     );
@@ -500,10 +513,10 @@ const proxyless: ClusterCheck = {
 };
 
 /**
- * What breaks a mesh without anyone noticing. `linkerd multicluster check` misses the first three.
+ * Faults that break a mesh without anyone noticing. `linkerd multicluster check` misses the first three.
  *
- * `stalled` comes first: the mirrors of a target that was started just now look whole until the source's controller hears
- * from it again, and break then.
+ * `stalled` comes first. The mirrors of a target that was started just now look whole at first, and break when the
+ * source's controller hears from it again.
  */
 export const damageChecks = [
   stalled,

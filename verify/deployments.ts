@@ -1,7 +1,7 @@
 import { controlPlane, extension, found, kubectl, named, type Deployment } from "./api";
 import { always, no, yes, type ClusterCheck, type Finding, type LinkCheck } from "./check";
 import { fieldFaults } from "./fields";
-import { clusterLabel } from "./mirrors";
+import { clusterLabel } from "./mirroredServices";
 
 /**
  * Why a Deployment has no ready replica, or undefined. Kubernetes calls a Deployment with 0 replicas available, so its
@@ -25,7 +25,7 @@ function deploymentsCheck(id: string, title: string, namespace: string, needed: 
     applies: always,
     async run({ cluster, stack }): Promise<Finding> {
       const all = (await cluster.apps.listNamespacedDeployment({ namespace })).items
-        // The controllers of links are asked about link by link.
+        // Each link has a check of its own for its controller.
         .filter(({ metadata }) => metadata?.labels?.[clusterLabel] === undefined);
       const objects = all.map((deployment) => named(cluster, "deployment", deployment));
       const restore = `npm start -- ${stack.name} --refresh`;
@@ -70,13 +70,13 @@ export const controllerUp: LinkCheck = {
     const deployment = await found(source.apps.readNamespacedDeployment({ namespace: extension, name }));
     if (!deployment) return no(`there is no ${name}`, objects, restore);
     const why = unavailability(deployment);
-    if (why === undefined) return yes("it is available (that it mirrors is asked below)", objects);
+    if (why === undefined) return yes("it is available (other checks ask whether it mirrors)", objects);
     const scaled = deployment.spec?.replicas === 0;
     return no(`${name} ${why}`, objects, scaled ? restore : kubectl(source, `-n ${extension} describe deploy/${name}`));
   },
 };
 
-/** Why the arguments of a link's controller are wrong. linkerd2, multicluster/cmd/service-mirror/main.go. */
+/** The wrong arguments of a link's controller, in words. linkerd2, multicluster/cmd/service-mirror/main.go. */
 export function controllerFaults({ spec }: Deployment, target: string): string[] {
   const container = spec?.template.spec?.containers.find(({ name }) => name === "controller");
   if (!container) return ["it has no container controller"];

@@ -6,7 +6,7 @@ export interface Field {
   expected: string;
 }
 
-/** A sentence for each field that is not as it must be. */
+/** One sentence per field that differs from its expected value. */
 export function fieldFaults(fields: readonly Field[]): string[] {
   return fields
     .filter(({ seen, expected }) => seen !== expected)

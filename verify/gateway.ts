@@ -5,7 +5,7 @@ import { fieldFaults, type Field } from "./fields";
 /** The gateway's Deployment, Service and service account share this name. */
 export const gateway = { namespace: extension, name: "linkerd-gateway" };
 
-/** The identity that proxies of other clusters expect at a cluster's gateway: its service account in the trust domain. */
+/** The identity that other clusters' proxies expect at a gateway: its service account in the trust domain. */
 export function gatewayIdentity({ domain }: Pick<ClusterClient, "domain">): string {
   return `${gateway.name}.${gateway.namespace}.serviceaccount.identity.${controlPlane}.${domain}`;
 }

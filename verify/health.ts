@@ -6,7 +6,7 @@ import { controllerSettings, controllerUp, controlPlaneUp, gatewayUp } from "./d
 import { gatewaySettings } from "./gateway";
 import { linkChecks } from "./link";
 import { linkerdCheck } from "./linkerd";
-import { addresses, clusterLabel } from "./mirrors";
+import { addresses, clusterLabel } from "./mirroredServices";
 import { podAnchors } from "./podAnchors";
 import { fetchFromPod, portNamed } from "./portForward";
 import { controllerRights } from "./rights";
@@ -27,7 +27,7 @@ const cli: ClusterCheck = {
     const targets = stack.links.flatMap(({ source, target }) =>
       source === cluster.name ? (clusters[target] ?? []) : [],
     );
-    // Its extension check dials each target's API server at the address that is for the source's pods.
+    // Its extension check dials each target's API server at the address meant for the source's pods.
     const unreachable = targets.some(({ kube, apiServer }) => kube.getCurrentCluster()?.server !== apiServer);
     const outcome = await linkerdCheck(stack.kubeconfigs[cluster.name] ?? "", deadline, unreachable);
     const objects = [`${cluster.name} as \`linkerd check\` sees it`];
@@ -74,7 +74,7 @@ const probe: LinkCheck = {
       return fetchFromPod(source, { namespace: extension, name: metadata?.name ?? "" }, port, "/metrics", deadline);
     };
     const answers = await Promise.allSettled(running.map(metricsOf));
-    // Only the leader holds the link. What the others say, or fail to say, does not matter once it has answered.
+    // Only the leader holds the link. Once it has answered, the other pods' answers and errors do not matter.
     for (const answer of answers) {
       const alive = answer.status === "fulfilled" ? gatewayAlive(answer.value, target) : undefined;
       if (alive === undefined) continue;
@@ -87,7 +87,7 @@ const probe: LinkCheck = {
   },
 };
 
-/** The gauge of linkerd2's service-mirror/metrics.go; undefined where a pod does not hold the link (it is not the leader). */
+/** Reads the gauge of linkerd2's service-mirror/metrics.go. Undefined if the pod is not the link's leader. */
 export function gatewayAlive(metrics: string, target: string): boolean | undefined {
   const line = metrics
     .split("\n")
@@ -95,7 +95,7 @@ export function gatewayAlive(metrics: string, target: string): boolean | undefin
   return line === undefined ? undefined : line.trim().endsWith(" 1");
 }
 
-/** What comes back by itself, and takes a moment, after clusters or Docker were started anew. */
+/** Checks of the parts that come back by themselves, after a moment, when clusters or Docker are started again. */
 export const standing: readonly Check[] = [
   controlPlaneUp,
   gatewayUp,
@@ -103,7 +103,7 @@ export const standing: readonly Check[] = [
   controllerUp,
 ];
 
-/** What `linkerd check` and `linkerd multicluster check` look at, as far as the API can tell. */
+/** The subjects of `linkerd check` and `linkerd multicluster check`, as far as the API can tell. */
 export const healthChecks: readonly Check[] = [
   ...clusterTrust,
   podAnchors,

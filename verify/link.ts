@@ -5,7 +5,7 @@ import { fieldFaults, type Field } from "./fields";
 import { gateway, gatewayIdentity, portOf } from "./gateway";
 import { selectorFaults } from "./selectors";
 
-/** Annotations of the gateway's Service, from which `linkerd multicluster link` makes a probeSpec. */
+/** `linkerd multicluster link` makes a probeSpec from these annotations of the gateway's Service. */
 const probePath = "mirror.linkerd.io/probe-path";
 const probePeriod = "mirror.linkerd.io/probe-period";
 
@@ -39,7 +39,7 @@ export function gatewayFields({ spec }: Link, { target }: Ends, service: Service
 
 const unit: Record<string, number> = { ns: 1e-9, us: 1e-6, µs: 1e-6, ms: 1e-3, s: 1, m: 60, h: 3600 };
 
-/** The seconds of a duration as Go writes it, or undefined where Go could not read it. Example: `1m30s` */
+/** The seconds of a Go duration, or undefined if Go could not parse it. Example: `1m30s` */
 export function durationSeconds(text: string | undefined): number | undefined {
   if (!/^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(text ?? "")) return undefined;
   const parts = [...(text ?? "").matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
@@ -47,8 +47,8 @@ export function durationSeconds(text: string | undefined): number | undefined {
 }
 
 /**
- * The probe by which the source's controller sees whether the gateway is alive. A dead gateway gets no traffic. The controller
- * probes nothing when it cannot read a field: linkerd2's probe_worker.go.
+ * The probe by which the source's controller sees whether the gateway is alive. A dead gateway gets no traffic. The
+ * controller probes nothing when it cannot read a field: linkerd2's probe_worker.go.
  */
 export function probeFields({ spec: { probeSpec = {} } }: Link, service: Service, probe: Service | undefined): Field[] {
   const { path, port, period, timeout, failureThreshold } = probeSpec;
@@ -62,7 +62,7 @@ export function probeFields({ spec: { probeSpec = {} } }: Link, service: Service
     { name: "probeSpec.path", seen: path, expected: annotations[probePath] ?? "/ready" },
     portField("probeSpec.port", port, service, "mc-probe"),
     { name: "probeSpec.period", seen: period, expected: same ? (period ?? wanted) : wanted },
-    // The definition has defaults for both.
+    // The CustomResourceDefinition has defaults for both.
     ...readable("timeout", timeout, durationSeconds(timeout) !== undefined, "30s"),
     ...readable("failureThreshold", failureThreshold, /^\d+$/.test(failureThreshold ?? ""), "3"),
     portField(`port of ${probe?.metadata?.name ?? "the probe's Service"}`, ofProbe?.toString(), service, "mc-probe"),
@@ -124,7 +124,7 @@ async function withGateway({ target }: LinkContext, fields: (service: Service) =
   return service ? fieldFaults(fields(service)) : [`there is no service ${gateway.name} in ${target.name}`];
 }
 
-/** The fields of a Link by which the mesh works. */
+/** Checks of the Link's fields that the mesh depends on. */
 export const linkChecks = questions.map(
   ({ id, title, yes: inOrder, objects: more = () => [], faults: look }): LinkCheck => ({
     id,

@@ -11,14 +11,14 @@ import { Interrupted, type Deadline } from "./watch";
 const exec = promisify(execFile);
 
 export interface Outcome {
-  /** In `linkerd`'s words. */
+  /** As `linkerd` words them. */
   failures: string[];
-  /** Failures of checks that this machine cannot judge: it does not reach the addresses in the links. */
+  /** Failures of checks that this machine cannot judge, because it does not reach the addresses in the links. */
   leftOut: string[];
   warnings: string[];
 }
 
-/** Hands a kubeconfig to a program in a file that only its owner can read, and takes the file away again. */
+/** Writes a kubeconfig to a file that only its owner can read, and removes the file after use. */
 async function withKubeconfig<T>(kubeconfig: string, use: (file: string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "mesh-verify-"));
   try {
@@ -38,14 +38,22 @@ interface CheckOutput {
   categories?: { categoryName: string; checks?: { description: string; error?: string; result: string }[] }[] | null;
 }
 
-/** Checks of the multicluster extension that dial the API servers of the targets: linkerd2, multicluster/cmd/check.go. */
+/** One check in the output of `linkerd check`. */
+interface CheckResult {
+  category: string;
+  description: string;
+  error?: string;
+  result: string;
+}
+
+/** Checks of the multicluster extension that dial the targets' API servers: linkerd2, multicluster/cmd/check.go. */
 const dialling = ["remote cluster access credentials are valid", "clusters share trust anchors"];
 
 /**
  * Runs the user's `linkerd check` against one cluster.
  *
- * @param unreachable whether this machine cannot reach other clusters at the addresses in the links. `linkerd check` runs the
- *   checks of the multicluster extension as well, two of which dial them.
+ * @param unreachable whether this machine cannot reach other clusters at the addresses in the links. `linkerd check`
+ *   also runs the checks of the multicluster extension, and two of these dial the addresses.
  * @returns undefined when there is no `linkerd` on PATH
  * @throws Error when it gave no answer: it could not be started, did not end in time, or wrote something else
  */
@@ -82,8 +90,24 @@ export async function linkerdCheck(
 
 /** @throws Error when it is not what `linkerd check --output json` writes */
 export function judged(output: string, unreachable: boolean): Outcome {
+  if (output.trim() === "") throw new Error("`linkerd check` wrote nothing");
   const outcome: Outcome = { failures: [], leftOut: [], warnings: [] };
-  // One document for the control plane, and one for each extension.
+  for (const { category, description, error, result } of checkResults(output)) {
+    const text = `${category}: ${description}: ${error?.trim().replace(/\s*\n\s*/g, ", ") ?? result}`;
+    if (result === "warning") outcome.warnings.push(text);
+    if (result !== "error") continue;
+    if (unreachable && dialling.includes(description)) outcome.leftOut.push(text);
+    else outcome.failures.push(text);
+  }
+  return outcome;
+}
+
+/**
+ * Reads the output of `linkerd check --output json`: one document for the control plane, and one per extension.
+ *
+ * @throws Error when a document is not JSON
+ */
+export function checkResults(output: string): CheckResult[] {
   const documents = output.split(/^(?=\{)/m).filter((text) => text.trim());
   const outputs = documents.map((text): CheckOutput => {
     try {
@@ -92,23 +116,15 @@ export function judged(output: string, unreachable: boolean): Outcome {
       throw new Error(`\`linkerd check\` wrote no JSON: ${text.trim().split("\n")[0]}`);
     }
   });
-  for (const { categoryName, checks } of outputs.flatMap(({ categories }) => categories ?? [])) {
-    for (const { description, error, result } of checks ?? []) {
-      const text = `${categoryName}: ${description}: ${error?.trim().replace(/\s*\n\s*/g, ", ") ?? result}`;
-      if (result === "warning") outcome.warnings.push(text);
-      if (result !== "error") continue;
-      if (unreachable && dialling.includes(description)) outcome.leftOut.push(text);
-      else outcome.failures.push(text);
-    }
-  }
-  if (outputs.length === 0) throw new Error("`linkerd check` wrote nothing");
-  return outcome;
+  return outputs
+    .flatMap(({ categories }) => categories ?? [])
+    .flatMap(({ categoryName, checks }) => (checks ?? []).map((check) => ({ category: categoryName, ...check })));
 }
 
 /**
- * `--linkerd`: runs the user's own `linkerd multicluster check` where the names in the links resolve, once a cluster.
- * On k3d that is a container on the clusters' network, started from the image the clusters already run and without
- * bind mounts, so that a Docker engine on another machine does as well. Elsewhere it is this machine.
+ * `--linkerd`: runs the user's own `linkerd multicluster check` once per cluster, where the names in the links resolve.
+ * On k3d that is a container on the clusters' network. It starts from the image that the clusters already run. It has
+ * no bind mounts, so a Docker engine on another machine works as well. Elsewhere the check runs on this machine.
  *
  * @returns the exit code: 0 only if every cluster passed
  * @throws UserError where it cannot run
@@ -153,7 +169,7 @@ async function linkerdBinary(): Promise<string> {
   try {
     return (await exec("sh", ["-c", "command -v linkerd"])).stdout.trim();
   } catch (error) {
-    // The shell's exit code: anything else is a shell that did not run.
+    // A number is the shell's exit code. Anything else means that the shell did not run.
     if (typeof (error as { code?: unknown }).code !== "number") throw error;
     throw new UserError(
       "--linkerd: there is no `linkerd` on PATH\nNext: LINKERD=/path/to/linkerd npm run verify -- --linkerd (on k3d a Linux binary)",
@@ -161,7 +177,7 @@ async function linkerdBinary(): Promise<string> {
   }
 }
 
-/** `docker create`, `cp`, `start`: the binary and the kubeconfig travel through the API, and go with the container. */
+/** `docker create`, `cp`, `start`: the two files are copied through Docker's API, and removed with the container. */
 async function inContainer(stack: Stack, name: string, binary: string, kubeconfig: string): Promise<number> {
   const node = `${stack.clusters[name]?.context}-server-0`;
   const format = "{{.Config.Image}} {{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";

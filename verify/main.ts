@@ -4,26 +4,26 @@ import { connectAll, reason, type ClusterClient } from "./api";
 import { ask, type Asked } from "./ask";
 import type { Check } from "./check";
 import { checks } from "./checks";
-import { heal as mend } from "./heal";
+import { heal as healMesh } from "./heal";
 import { multiclusterCheck } from "./linkerd";
 import type { Options } from "./options";
 import { json, junit, row, summary } from "./report";
-import { Rooms } from "./sandbox";
+import { TestNamespaces } from "./sandbox";
 import { readStack, type Stack } from "./stack";
 import { Deadline, Interrupted } from "./watch";
 
 /**
  * Checks the mesh of a running stack and reports.
  *
- * @returns 0 if nothing failed, 1 if something did, 2 if it could not be asked, 130 or 143 when a signal ended it
+ * @returns 0 if nothing failed, 1 if something did, 2 if the mesh could not be asked, 130 or 143 when a signal ended it
  * @example await verify(verifyOptions(["dev", "--only", "traffic", "--junit", "report.xml"]))
  */
 export const verify = (options: Options): Promise<number> => askStack(options, verifyStack);
 
 /**
- * Mends what `verify` finds in its damage group.
+ * Repairs the faults that `verify` finds in its group `damage`.
  *
- * @returns 0 if nothing is damaged any more, 1 if something is, 2 if it could not be asked
+ * @returns 0 if no fault is left, 1 if one is, 2 if the mesh could not be asked
  * @example await heal(healOptions(["dev", "--dry-run"]))
  */
 export const heal = (options: Options): Promise<number> => askStack(options, healStack);
@@ -32,7 +32,7 @@ interface Run {
   options: Options;
   stack: Stack;
   clusters: Record<string, ClusterClient>;
-  rooms: Rooms;
+  testNamespaces: TestNamespaces;
   signal: AbortSignal;
 }
 
@@ -49,11 +49,11 @@ async function askStack(options: Options, body: (run: Run) => Promise<number>): 
     const stack = await readStack(options.stack, options.outputs);
     if (options.linkerd) return await multiclusterCheck(stack);
     const clusters = await connectAll(stack);
-    const rooms = new Rooms(Object.values(clusters));
-    return await body({ options, stack, clusters, rooms, signal: stop.signal });
+    const testNamespaces = new TestNamespaces(Object.values(clusters));
+    return await body({ options, stack, clusters, testNamespaces, signal: stop.signal });
   } catch (error) {
     if (error instanceof Interrupted) return exit;
-    // A clean-up that failed is told, whatever made it start.
+    // A clean-up that failed is reported even after a signal.
     console.error(error instanceof UserError ? error.message : reason(error));
     if (error instanceof TypeError || error instanceof ReferenceError) console.error(error.stack);
     return stop.signal.aborted ? exit : 2;
@@ -63,9 +63,9 @@ async function askStack(options: Options, body: (run: Run) => Promise<number>): 
 }
 
 /**
- * Asks each cluster whether it is there, for every check would say no where one is away.
+ * Waits until each cluster answers. Every check of a cluster that does not would say no.
  *
- * @param patienceSeconds how long one may take that was just started
+ * @param patienceSeconds how long a cluster that was just started may take
  */
 async function allAnswer({ stack, clusters, signal }: Run, patienceSeconds: number): Promise<void> {
   const deadline = new Deadline(patienceSeconds, signal);
@@ -87,7 +87,7 @@ async function allAnswer({ stack, clusters, signal }: Run, patienceSeconds: numb
 
 async function verifyStack(run: Run): Promise<number> {
   await allAnswer(run, 0);
-  const { options, stack, clusters, rooms, signal } = run;
+  const { options, stack, clusters, testNamespaces, signal } = run;
   const start = performance.now();
   const asked: Asked[] = [];
   const tell = (one: Asked): void => {
@@ -98,10 +98,10 @@ async function verifyStack(run: Run): Promise<number> {
   const external = new Set(options.external);
   let left: string[];
   try {
-    for (const swept of await rooms.sweep()) console.log(`removed what a killed run left behind: ${swept}`);
-    await ask(select(options.only ?? []), { stack, clusters, external, rooms, signal, deadlineSeconds, tell });
+    for (const swept of await testNamespaces.sweep()) console.log(`removed a leftover of a killed run: ${swept}`);
+    await ask(select(options.only ?? []), { stack, clusters, external, testNamespaces, signal, deadlineSeconds, tell });
   } finally {
-    left = await rooms.close();
+    left = await testNamespaces.close();
     for (const name of left) console.error(`could not remove ${name}: delete it by hand`);
   }
   const seconds = (performance.now() - start) / 1000;
@@ -113,14 +113,14 @@ async function verifyStack(run: Run): Promise<number> {
 }
 
 async function healStack(run: Run): Promise<number> {
-  const { options, stack, clusters, rooms, signal } = run;
+  const { options, stack, clusters, testNamespaces, signal } = run;
   await allAnswer(run, 60);
   const { deadline: deadlineSeconds, dryRun = false } = options;
   const external = new Set(options.external);
-  return mend({ stack, clusters, external, rooms, signal, deadlineSeconds }, dryRun);
+  return healMesh({ stack, clusters, external, testNamespaces, signal, deadlineSeconds }, dryRun);
 }
 
-/** Files are read by people who compare runs: checks in their order, whoever was faster. */
+/** Puts the checks into a fixed order, so that the report files of two runs can be compared. */
 function inOrder(asked: readonly Asked[]): Asked[] {
   const place = new Map(checks.map(({ id }, i) => [id, i]));
   return [...asked].sort(

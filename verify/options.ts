@@ -3,12 +3,12 @@ import { listOf, newCommand, parse, takesStack, wholeNumber } from "../lib/comma
 import { externalParts, groups, type ExternalPart } from "./check";
 import { checks } from "./checks";
 
-/** What `verify` and `heal` are told. */
+/** The command line of `verify` and `heal`. */
 export interface Options {
   stack: string;
   /** A file with the stack's outputs, secrets included; `-` for standard input. Default: Pulumi is asked. */
   outputs?: string;
-  /** For every check, instead of its own, seconds. */
+  /** Deadline of every check, in seconds. Default: each check has its own. */
   deadline?: number;
   /** Groups or ids of checks. Default: all. */
   only?: string[];
@@ -29,7 +29,7 @@ export interface Options {
 export function verifyOptions(words: string[]): Options {
   const command = newCommand(
     "verify",
-    "Check a running mesh. Ends with 1 if an answer is no, and 2 if it could not ask.",
+    "Check a running mesh. Exits with 1 if an answer is no, and with 2 if it could not ask.",
     {
       "npm run verify -- dev": "all checks of stack dev, about a minute on k3d",
       "npm run verify -- dev --only traffic --only mirror": "two groups of checks",
@@ -55,7 +55,7 @@ export function verifyOptions(words: string[]): Options {
 export function healOptions(words: string[]): Options {
   const command = newCommand(
     "heal",
-    "Wait until a mesh stands (three minutes at most), then repair faults that no update sees.",
+    "Wait until a mesh is up (three minutes at most), then repair faults that no update sees.",
     {
       "npm run heal -- dev": "after clusters or Docker were started",
       "npm run heal -- dev --dry-run": "show what would be repaired",
@@ -69,7 +69,7 @@ const known = [...groups, ...checks.map(({ id }) => id)];
 function read(command: Command, words: string[]): Options {
   takesStack(command)
     .option("--outputs <file>", "the stack's outputs: pulumi stack output --json --show-secrets; - is standard input")
-    .option("--deadline <seconds>", "for every check, instead of its own", wholeNumber(1, 3600))
+    .option("--deadline <seconds>", "deadline of every check, instead of its own", wholeNumber(1, 3600))
     .option(
       "--external <parts>",
       `for tests: parts that run outside (${externalParts.join(", ")})`,

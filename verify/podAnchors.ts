@@ -13,10 +13,10 @@ const anchorsVariable = "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS";
 /**
  * Why a pod's proxy does not trust exactly the present anchors, or undefined. Also undefined for a pod without a proxy.
  *
- * The injector writes the anchors into the proxy's environment, where `linkerd check --proxy` reads them as well
- * (checkPodsProxiesCertificate in linkerd2's healthcheck.go). The control plane's own pods refer to the ConfigMap instead, and
- * read it once, when they start; upstream skips them. Their annotation has the hash of the anchors that the chart was given.
- * This program writes the same anchors into the ConfigMap before it restarts the pods.
+ * The injector writes the anchors into the proxy's environment. `linkerd check --proxy` reads them there as well
+ * (checkPodsProxiesCertificate in linkerd2's healthcheck.go). It skips the control plane's own pods. These refer to the
+ * ConfigMap instead, and read it once, when they start. Their annotation has the hash of the anchors that the chart was
+ * given. This program writes the same anchors into the ConfigMap before it restarts the pods.
  */
 export function anchorFault({ metadata, spec }: Pod, bundle: string): string | undefined {
   const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
@@ -41,7 +41,7 @@ export function anchorFault({ metadata, spec }: Pod, bundle: string): string | u
 
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
-/** The part of an object that makes pods by which it restarts them, or does not. */
+/** The fields of a pod's owner that decide whether it restarts its pods. */
 export interface Owner {
   kind: string;
   name: string;
@@ -64,7 +64,7 @@ export function whyNotRestarted(pod: Pod, owner: Owner | undefined): string {
   return paused ? `${called} is paused` : `${called} has not restarted it`;
 }
 
-/** The controller of a pod: of a Deployment's pod the Deployment itself. */
+/** The controller of a pod. For a Deployment's pod this is the Deployment, not its ReplicaSet. */
 async function ownerOf({ apps }: ClusterClient, { metadata }: Pod): Promise<Owner | undefined> {
   const reference = metadata?.ownerReferences?.find(({ controller }) => controller);
   if (!reference) return undefined;
@@ -85,7 +85,7 @@ async function ownerOf({ apps }: ClusterClient, { metadata }: Pod): Promise<Owne
   return { kind: above.kind, name: above.name, paused: deployment?.spec?.paused };
 }
 
-/** Deletes the pods, so that their owners make others. A bare pod of the stack comes back with the next update. */
+/** Commands that delete the pods. Their owners recreate them, and the next update recreates the stack's bare pods. */
 function restart(cluster: ClusterClient, stale: readonly { pod: Pod; owner?: Owner }[], stack: string): string {
   const namespaces = new Set(stale.map(({ pod }) => pod.metadata?.namespace ?? ""));
   const deletions = [...namespaces].map((namespace) => {

@@ -4,21 +4,21 @@ import { text } from "node:stream/consumers";
 import { client, type ClusterClient, type Pod } from "./api";
 import { Interrupted, type Deadline } from "./watch";
 
-/** The API server's connection to the pod. The client's type is one of `ws`, which is not ours. */
+/** The API server's connection to the pod. The client's own type comes from `ws`, which is not a dependency here. */
 interface Connection {
   on(event: "close", listener: () => void): unknown;
-  /** Unlike `close` it does not wait for an answer, which would keep this program from its end for half a minute. */
+  /** Unlike `close`, it does not wait for an answer. Waiting would delay this program's exit by half a minute. */
   terminate(): void;
 }
 
 /**
- * GETs a path from a port of a pod, as `linkerd` does: through a port-forward. Linkerd's policies let it in, because it
- * arrives from the pod's localhost. They refuse what comes through the API server's proxy (charts/linkerd-multicluster,
- * gateway-policy.yaml).
+ * GETs a path from a port of a pod through a port-forward, as `linkerd` does. Linkerd's policies admit the request,
+ * because it arrives from the pod's localhost. They refuse requests through the API server's proxy
+ * (charts/linkerd-multicluster, gateway-policy.yaml).
  *
  * @returns the body of the answer
  * @throws Interrupted when the run is ended by a signal
- * @throws Error when the pod cannot be reached, answers no 200, or does not answer within the deadline
+ * @throws Error when the pod cannot be reached, does not answer 200, or does not answer within the deadline
  * @example await fetchFromPod(west, { namespace: "linkerd-multicluster", name: pod }, 4191, "/metrics", deadline)
  */
 export async function fetchFromPod(
@@ -68,7 +68,7 @@ export async function fetchFromPod(
   }
 }
 
-/** A stream to the port, which `signal` ends. */
+/** Opens a stream to the port. `signal` ends it. */
 async function open(
   { kube }: ClusterClient,
   { namespace, name }: { namespace: string; name: string },
@@ -82,7 +82,7 @@ async function open(
   let said = "";
   errors.on("data", (chunk: Buffer) => {
     said += chunk.toString();
-    // The kubelet ends its words with the stream, not with a line: what it said first is enough.
+    // The kubelet ends its message with the stream, not with a newline. The first chunk is enough.
     if (said.trim()) tunnel.destroy(new Error(said.trim()));
   });
   let connection: Connection;
@@ -117,7 +117,7 @@ function get(tunnel: Duplex, path: string): Promise<IncomingMessage> {
 }
 
 /**
- * The number of a container's port, which the charts give a name.
+ * The number of a container's named port.
  *
  * @param name the end of the port's name. Example: `-admin`, for `ctrl-admin` of a link's controller
  */

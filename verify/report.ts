@@ -3,7 +3,7 @@ import { groups, type Answer, type Result } from "./check";
 
 const marks: Record<Answer, string> = { yes: "yes", no: "NO ", "not applicable": "n/a" };
 
-/** Width of the widest row that fits a terminal; longer reasons go on in the next line. */
+/** Column widths, so that a row fits a terminal. Reasons go on lines of their own. */
 const titleWidth = 66;
 const whereWidth = 12;
 
@@ -18,7 +18,7 @@ export function row({ answer, seconds, on, title, why, id, objects, next, remark
   return lines.join("\n");
 }
 
-/** The last lines: how many, and what stands in the way. */
+/** The last lines: counts, reasons of checks that do not apply, and the next commands. */
 export function summary(results: readonly Result[], seconds: number): string {
   const count = (answer: Answer): number => results.filter((result) => result.answer === answer).length;
   const lines = [
@@ -34,12 +34,12 @@ export function summary(results: readonly Result[], seconds: number): string {
   return lines.join("\n");
 }
 
-/** For programs: everything the table says, and the answers of all checks in one object. */
+/** For programs: the whole report in one object. */
 export function json(stack: string, results: readonly Result[], seconds: number): string {
   return `${JSON.stringify({ stack, seconds: Number(seconds.toFixed(3)), results }, undefined, 2)}\n`;
 }
 
-/** For CI: a test suite a group, not applicable as skipped. */
+/** For CI: one test suite per group. Checks that do not apply count as skipped. */
 export function junit(stack: string, results: readonly Result[]): string {
   const suites = groups
     .map((group) => ({ group, cases: results.filter((result) => result.group === group) }))

@@ -2,12 +2,12 @@ import { found, type ClusterClient, type Pod } from "./api";
 import { isReady } from "./sandbox";
 import { until, View, type Deadline } from "./watch";
 
-/** The controller that makes the pod anew when it goes, or undefined. */
+/** The controller that recreates the pod when it is deleted, or undefined. */
 export function controllerOf(pod: Pod): { kind: string; name: string; uid: string } | undefined {
   return pod.metadata?.ownerReferences?.find(({ controller }) => controller);
 }
 
-/** Deletes a pod and waits until its controller has as many ready pods as before, so that one is away at a time. */
+/** Deletes a pod and waits until its controller has as many ready pods as before. So only one is missing at a time. */
 export async function replace(cluster: ClusterClient, pod: Pod, deadline: Deadline): Promise<void> {
   const { namespace = "", name = "", uid } = pod.metadata ?? {};
   const owner = controllerOf(pod)?.uid;

@@ -15,7 +15,7 @@ const rightsOn = (group: string, resource: string, verbs: string[], where: Parti
 
 const read = ["list", "get", "watch"];
 
-/** The rights of the mirror and the destination controller in a target: linkerd2's remote-access-service-mirror-rbac.yaml. */
+/** Rights of mirror and destination controller in a target: linkerd2's remote-access-service-mirror-rbac.yaml. */
 export const remoteRights: readonly Right[] = [
   ...["services", "endpoints", "pods"].flatMap((resource) => rightsOn("", resource, read)),
   ...rightsOn("discovery.k8s.io", "endpointslices", read),
@@ -26,7 +26,7 @@ export const remoteRights: readonly Right[] = [
   ...rightsOn("", "configmaps", ["get"], { namespace: controlPlane, name: "linkerd-config" }),
 ];
 
-/** The rights of a link's controller in its own cluster: linkerd2's controller-clusterrole.yaml and controller/rbac.yaml. */
+/** Rights of a link's controller in its cluster: linkerd2's controller-clusterrole.yaml and controller/rbac.yaml. */
 const localRights = (credentials: string): Right[] => [
   ...["services", "endpoints"].flatMap((resource) => rightsOn("", resource, [...read, "create", "delete", "update"])),
   ...rightsOn("", "namespaces", read),

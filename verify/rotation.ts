@@ -4,14 +4,14 @@ import { runLabel } from "./sandbox";
 
 const proxy = "linkerd-proxy";
 
-/** Whether the pod runs with a proxy of Linkerd's. The proxy is an init container where it is a native sidecar. */
+/** Whether the pod runs with Linkerd's proxy. The proxy is an init container where it runs as a native sidecar. */
 function isMeshed({ metadata, spec, status }: Pod): boolean {
   const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])];
   const ended = status?.phase === "Succeeded" || status?.phase === "Failed";
   return !ended && !metadata?.deletionTimestamp && containers.some(({ name }) => name === proxy);
 }
 
-/** All meshed pods but the control plane's, and those of runs of verify and acceptance, which see to their own. */
+/** All meshed pods, without the control plane's and those of verify and acceptance runs. The runs replace their own. */
 async function meshedPods({ core }: ClusterClient): Promise<Pod[]> {
   const [{ items: pods }, { items: runs }] = await Promise.all([
     core.listPodForAllNamespaces(),
@@ -21,7 +21,7 @@ async function meshedPods({ core }: ClusterClient): Promise<Pod[]> {
   return pods.filter((pod) => isMeshed(pod) && !others.has(pod.metadata?.namespace ?? ""));
 }
 
-/** Meshed pods that nobody makes anew: bare ones, and those of Jobs, which count a lost pod as failed. */
+/** Meshed pods that nothing replaces: bare ones, and those of Jobs. A Job counts a lost pod as failed. */
 async function irreplaceable(cluster: ClusterClient): Promise<Pod[]> {
   return (await meshedPods(cluster)).filter((pod) => ["Job", undefined].includes(controllerOf(pod)?.kind));
 }
@@ -29,9 +29,9 @@ async function irreplaceable(cluster: ClusterClient): Promise<Pod[]> {
 const called = ({ metadata }: Pod): string => `${metadata?.namespace}/${metadata?.name}`;
 
 /**
- * Why the certificates of these clusters cannot be rotated now: pods whose proxies keep what they started with.
+ * Why the certificates of these clusters cannot be rotated now: some pods' proxies would keep their old trust anchor.
  *
- * @returns a sentence for each such pod, with what to type
+ * @returns one message per such pod, with the command to type
  */
 export async function rotationProblems(clusters: readonly ClusterClient[]): Promise<string[]> {
   const found = await Promise.all(

@@ -10,53 +10,56 @@ import {
   type Service,
 } from "./api";
 import type { LinkName } from "./stack";
-import { addresses, exportLabel, mirrorName, type Expected, type Mirrored } from "./mirrors";
+import { addresses, exportLabel, mirrorName, type Expected, type Mirrored } from "./mirroredServices";
 import { allOpen, Deadline, until, View } from "./watch";
 
-/** On every namespace of a run: damage checks pass them by, and a later run finds what a killed one left. */
+/** Marks every test namespace. Other checks skip these, and a later run finds those that a killed run left. */
 export const runLabel = "linkerd-multicluster-mesh/verify-run";
 
-/** No run lasts this long: every check has a deadline, and links are tested side by side. */
+/** No run lasts this long, because every check has a deadline and links are tested side by side. */
 const deadAfterMs = 60 * 60 * 1000;
 
-/** How long a namespace may take to go. Pods with a proxy take 30 s to end at worst. */
+/** How long the removal of a namespace may take. Pods with a proxy take up to 30 s to end. */
 const goneWithinSeconds = 90;
 
-/** Images of the seed's workloads, which a stack that is up already has. Others of these names on the spot come first. */
+/** Images of the demo's workloads. A running stack has them. `imageLike` prefers images that the cluster runs. */
 const webImage = "nginx:1.29";
 const curlImage = "curlimages/curl:8.17.0";
 
-/** For workloads to stand, images pulled. A check's own deadline starts after it: it is the mirror's time. */
+/**
+ * For workloads to become ready, image pulls included. A check's own deadline starts afterwards, because it is meant
+ * for the mirror.
+ */
 const standWithinSeconds = 180;
 
-/** Longer than any mirror was seen to take: 0.3 s after an export, 3 s after a scaling. */
+/** Longer than any mirror was seen to take: 0.3 s after an export, 3 s after scaling. */
 const touchAfterSeconds = 5;
 
 const replicas = 2;
 const web = { app: "verify-web" };
 const deploy = { app: "verify-deploy" };
 
-/** The namespaces of one run, a pair for each link that needs one, and their end. */
-export class Rooms {
+/** The test namespaces of one run: one per link that needs one, in its source and its target. */
+export class TestNamespaces {
   readonly run = randomBytes(4).toString("hex");
   private readonly made: { cluster: ClusterClient; name: string }[] = [];
-  private readonly rooms = new Map<string, Promise<Room>>();
+  private readonly testNamespaces = new Map<string, Promise<TestNamespace>>();
 
   constructor(private readonly clusters: readonly ClusterClient[]) {}
 
-  /** The room of a link, made when it is first asked for. */
-  of({ source, target }: LinkName, deadline: Deadline): Promise<Room> {
+  /** The test namespace of a link, created on first use. */
+  of({ source, target }: LinkName, deadline: Deadline): Promise<TestNamespace> {
     const key = `${source}->${target}`;
-    const room = this.rooms.get(key) ?? this.make(source, target, deadline);
-    this.rooms.set(key, room);
-    return room;
+    const testNamespace = this.testNamespaces.get(key) ?? this.make(source, target, deadline);
+    this.testNamespaces.set(key, testNamespace);
+    return testNamespace;
   }
 
-  private async make(sourceName: string, targetName: string, deadline: Deadline): Promise<Room> {
-    const name = `mesh-verify-${this.run}-${this.rooms.size}`;
+  private async make(sourceName: string, targetName: string, deadline: Deadline): Promise<TestNamespace> {
+    const name = `mesh-verify-${this.run}-${this.testNamespaces.size}`;
     const [source, target] = [sourceName, targetName].map((end) => this.clusters.find((c) => c.name === end));
     if (!source || !target) throw new Error(`link ${sourceName}->${targetName} names a cluster that the stack lacks`);
-    // The source's first: the mirror passes over services whose namespace it does not find there.
+    // The source's first: the mirror skips services whose namespace it does not find there.
     for (const cluster of [source, target]) {
       deadline.signal.throwIfAborted();
       this.made.push({ cluster, name });
@@ -66,10 +69,10 @@ export class Rooms {
         },
       });
     }
-    return Room.open(name, source, target);
+    return TestNamespace.open(name, source, target);
   }
 
-  /** Removes what runs that were killed left behind. Returns the names of the namespaces. */
+  /** Removes the namespaces that killed runs left behind, and returns their names. */
   async sweep(now = Date.now()): Promise<string[]> {
     const swept: string[] = [];
     for (const cluster of this.clusters) {
@@ -85,15 +88,15 @@ export class Rooms {
   }
 
   /**
-   * Removes every namespace of this run and waits until it is gone. Not stopped by the signal that ended the run. A room that
-   * is asked for afterwards is made anew.
+   * Removes every namespace of this run and waits until it is gone, even after the signal that ended the run. A later
+   * call of `of` creates a new one.
    *
-   * @returns what would not go in time
+   * @returns the namespaces that were not gone in time
    */
   async close(): Promise<string[]> {
-    const opened = await Promise.allSettled([...this.rooms.values()]);
-    for (const room of opened) if (room.status === "fulfilled") await room.value.close();
-    this.rooms.clear();
+    const opened = await Promise.allSettled([...this.testNamespaces.values()]);
+    for (const testNamespace of opened) if (testNamespace.status === "fulfilled") await testNamespace.value.close();
+    this.testNamespaces.clear();
     const left = await Promise.all(this.made.splice(0).map(({ cluster, name }) => remove(cluster, name)));
     return left.filter((name) => name !== undefined);
   }
@@ -111,8 +114,8 @@ async function remove(cluster: ClusterClient, name: string): Promise<string | un
   }
 }
 
-/** One namespace, in source and target, with live views of what matters in it. */
-export class Room {
+/** One namespace, in source and target, with live views of its objects. */
+export class TestNamespace {
   private markers = 0;
   private beacons = 0;
   private touches = 0;
@@ -122,16 +125,16 @@ export class Room {
     readonly namespace: string,
     readonly source: ClusterClient,
     readonly target: ClusterClient,
-    /** Source: what the mirror makes. */
+    /** In the source. */
     readonly services: View<Service>,
     readonly endpoints: View<Endpoints>,
     readonly sourcePods: View<Pod>,
-    /** Target: what is exported. */
+    /** In the target. */
     readonly pods: View<Pod>,
     readonly events: View<Event>,
   ) {}
 
-  static async open(namespace: string, source: ClusterClient, target: ClusterClient): Promise<Room> {
+  static async open(namespace: string, source: ClusterClient, target: ClusterClient): Promise<TestNamespace> {
     const path = `/api/v1/namespaces/${namespace}`;
     const here = { namespace };
     const [services, endpoints, sourcePods, pods, events] = await allOpen([
@@ -141,14 +144,14 @@ export class Room {
       View.open(target, `${path}/pods`, () => target.core.listNamespacedPod(here)),
       View.open(target, `${path}/events`, () => target.core.listNamespacedEvent(here)),
     ]);
-    return new Room(namespace, source, target, services, endpoints, sourcePods, pods, events);
+    return new TestNamespace(namespace, source, target, services, endpoints, sourcePods, pods, events);
   }
 
   async close(): Promise<void> {
     await Promise.all([this.services, this.endpoints, this.sourcePods, this.pods, this.events].map((v) => v.close()));
   }
 
-  /** What the mirror made of this namespace so far. */
+  /** The present state of the mirror in this namespace. */
   mirrored(): Mirrored {
     return { services: this.services.items(), endpoints: this.endpoints.items() };
   }
@@ -156,13 +159,13 @@ export class Room {
   /**
    * Watches until nothing is missing.
    *
-   * Where that takes long, the endpoints of what this room exports are touched. Linkerd's controller watches services and
-   * endpoints apart from each other, and passes over endpoints whose service it has not seen yet. It also overwrites the
-   * endpoints of a headless mirror when the update of a service reaches it after that of its endpoints (linkerd2,
-   * handleRemoteExportedServiceUpdated in cluster_watcher.go). It mends both with the next change of the endpoints, and users
-   * meet both; `remark` tells.
+   * If that takes long, it touches the endpoints of the services exported here. Linkerd's controller watches services
+   * and endpoints separately, and skips endpoints whose service it has not seen yet. It also overwrites the endpoints
+   * of a headless mirror when it sees the update of a service after that of its endpoints (linkerd2,
+   * handleRemoteExportedServiceUpdated in cluster_watcher.go). The next change of the endpoints repairs both. Users
+   * meet both faults, so `remark` reports them.
    *
-   * @param views what `missing` looks at. Default: services and endpoints of the source
+   * @param views the views that `missing` reads. Default: services and endpoints of the source
    */
   async until(
     missing: () => string | undefined,
@@ -179,15 +182,15 @@ export class Room {
     }
   }
 
-  /** The fault that went when endpoints were touched since the last call, in a sentence; undefined if nothing was. */
+  /** A sentence about the first fault for which endpoints were touched since the last call. Undefined if none was. */
   remark(): string | undefined {
     const [first] = this.touched.splice(0);
     return (
-      first && `Linkerd's controller came to this only after the endpoints had changed once more; before, ${first}`
+      first && `Linkerd's controller got this right only after the endpoints had changed once more; before, ${first}`
     );
   }
 
-  /** Changes a label of the endpoints of everything that is exported here, which nobody reads. */
+  /** Changes a label that nobody reads, on the endpoints of every service exported here. */
   private async touch(): Promise<void> {
     const { target, namespace } = this;
     const { items } = await target.core.listNamespacedEndpoints({ namespace });
@@ -197,7 +200,7 @@ export class Room {
     }
   }
 
-  /** The exported StatefulSet as it must show in the source with this many pods. */
+  /** The expected mirror of the exported StatefulSet with this many pods. */
   expected(pods = replicas): Expected {
     return {
       service: "web",
@@ -208,14 +211,14 @@ export class Room {
     };
   }
 
-  /** A StatefulSet of two ready pods behind an exported headless service: the start of most checks. */
+  /** Makes sure of a StatefulSet of two ready pods behind an exported headless service. Most checks start with it. */
   async statefulSet(deadline: Deadline): Promise<Expected> {
     await this.scale(replicas, deadline);
     await this.service("web", web, true);
     return this.expected();
   }
 
-  /** Brings the StatefulSet to this many ready pods, making it when it is not there. */
+  /** Scales the StatefulSet and waits until this many pods are ready. Creates it if it is missing. */
   async scale(count: number, deadline: Deadline): Promise<Expected> {
     const { target, namespace } = this;
     const path = { namespace, name: "set" };
@@ -244,8 +247,8 @@ export class Room {
   }
 
   /**
-   * A headless service over a Deployment: its pods have no host names. The service comes once the pod is ready, for
-   * a mirror that first saw it without leaves it empty until its next repair, up to 60 s later.
+   * A headless service over a Deployment, whose pods have no host names. The service is created once the pod is ready.
+   * A mirror that sees it without a pod first leaves it empty until the next refresh, up to 60 s later.
    */
   async deployment(deadline: Deadline): Promise<string> {
     const { target, namespace } = this;
@@ -272,8 +275,8 @@ export class Room {
   }
 
   /**
-   * Exports one more service and watches until it is mirrored: whatever was exported before it, and reached the mirror
-   * on the same way, has been dealt with by then. So "it was not mirrored" needs no wait of a guessed length.
+   * Exports one more service and watches until it is mirrored. By then the mirror has dealt with all earlier exports
+   * that reached it by the same path. So "it was not mirrored" needs no wait of a guessed length.
    */
   async marker(deadline: Deadline): Promise<string | undefined> {
     const name = `marker-${this.markers++}`;
@@ -286,21 +289,22 @@ export class Room {
   }
 
   /**
-   * Exports a headless service without pods, whose one address is written by hand, and watches until its mirror lists
-   * that address as ready.
+   * Exports a headless service without pods and with one address of its own. Watches until its mirror lists that
+   * address as ready.
    *
-   * The mirror then receives what happens to services and endpoints of the target, has dealt with all that happened before,
-   * and takes the gateway for alive.
+   * Then the mirror receives changes of services and endpoints of the target, and has dealt with all earlier ones. It
+   * also takes the gateway for alive.
    *
-   * @returns what is missing at the deadline, or undefined
+   * @returns a description of the missing mirror at the deadline, or undefined
    */
   async beacon(deadline: Deadline): Promise<string | undefined> {
     const { target, namespace } = this;
     const name = `beacon-${this.beacons++}`;
     const labels = { [exportLabel]: "true" };
     const ports = [{ name: "http", port: 80 }];
-    // Another name than the service's, since both have a mirror. Linkerd's controller crashes on an address without targetRef
-    // (linkerd2, createHeadlessMirrorEndpoints). TEST-NET-1 (RFC 5737): nobody ever sends a request there.
+    // The host's name differs from the service's, because both have a mirror. Linkerd's controller crashes on an
+    // address without targetRef (linkerd2, createHeadlessMirrorEndpoints). TEST-NET-1 (RFC 5737): nobody ever sends
+    // requests there.
     const hostname = `${name}-host`;
     const address = { ip: "192.0.2.1", hostname, targetRef: { kind: "Pod", name: hostname, namespace } };
     const subsets = [{ addresses: [address], ports }];
@@ -327,7 +331,7 @@ export class Room {
       namespace,
       body: {
         metadata: { name, labels: { ...selector, [exportLabel]: "true" } },
-        // A gateway reaches a pod by its own port, so container port and service port are the same.
+        // The gateway reaches a pod by the pod's own port, so container port and service port are the same.
         spec: { clusterIP: "None", selector, ports: ports ? [{ name: "http", port: 80 }] : undefined },
       },
     });
@@ -349,7 +353,7 @@ export class Room {
     await this.target.core.deleteNamespacedService({ namespace: this.namespace, name });
   }
 
-  /** A meshed pod of the source to send requests from. Returns its name once it is ready. */
+  /** Starts a meshed pod in the source, to send requests from. Returns its name once it is ready. */
   async curlPod(deadline: Deadline): Promise<string> {
     const { source, namespace } = this;
     const name = "curl";
@@ -395,7 +399,7 @@ export class Room {
   }
 }
 
-/** Watches until workloads are as they should be, then starts the check's clock. */
+/** Watches until workloads are ready, then restarts the check's deadline. */
 async function stand(views: View<Pod>[], missing: () => string | undefined, deadline: Deadline): Promise<void> {
   const still = await until(views, missing, new Deadline(standWithinSeconds, deadline.signal));
   if (still) throw new Error(still);
@@ -409,7 +413,7 @@ export function isReady(pod: Pod): boolean {
   );
 }
 
-/** An image that this cluster already runs, so that a run needs no download; else the seed's. */
+/** An image that this cluster already runs, so that a run needs no download. Otherwise the demo's. */
 async function imageLike(cluster: ClusterClient, pattern: RegExp, otherwise: string): Promise<string> {
   const { items } = await cluster.core.listPodForAllNamespaces();
   const images = items.flatMap((pod) => pod.spec?.containers.map((container) => container.image ?? "") ?? []);

@@ -1,7 +1,7 @@
 import type { LabelSelector } from "./api";
-import { exportLabel } from "./mirrors";
+import { exportLabel } from "./mirroredServices";
 
-/** On a service that joins the service of its name in all clusters. linkerd2, pkg/k8s/labels.go. */
+/** Label of a service that is joined with the services of its name in all clusters. linkerd2, pkg/k8s/labels.go. */
 const federatedLabel = "mirror.linkerd.io/federated";
 
 /** The selectors of a Link, each with the label that it must match. */
@@ -42,8 +42,8 @@ function isEmpty(selector: LabelSelector | undefined): boolean {
 }
 
 /**
- * Whether the service mirror takes a service with these labels. Unlike elsewhere in Kubernetes an empty selector matches
- * nothing: isExported and the functions after it in linkerd2's cluster_watcher.go.
+ * Whether the service mirror takes a service with these labels. Unlike elsewhere in Kubernetes, an empty selector
+ * matches nothing: isExported and the functions after it in linkerd2's cluster_watcher.go.
  */
 export function matches(selector: LabelSelector | undefined, labels: Record<string, string>): boolean {
   if (isEmpty(selector)) return false;

@@ -1,12 +1,12 @@
 import { controlPlane, extension, type ClusterClient } from "./api";
 import type { ClusterContext, LinkContext } from "./check";
 
-/** kwok marks the nodes it plays: https://kwok.sigs.k8s.io/docs/user/kwok-manage-nodes-and-pods/ */
+/** kwok marks the nodes that it simulates: https://kwok.sigs.k8s.io/docs/user/kwok-manage-nodes-and-pods/ */
 const fakeNode = "kwok.x-k8s.io/node";
 
 /**
- * Whether the pods behind a selector are only played by kwok. Asked of the nodes, not of the stack's runtime: a kwok
- * cluster may have real nodes, and an `existing` one may be kwok. Without any pod nothing is simulated: it is missing.
+ * Whether kwok simulates all pods behind a selector. The nodes decide, not the stack's runtime: a kwok cluster may have
+ * real nodes, and an `existing` one may be kwok. Without a pod the answer is no: the pod is missing, not simulated.
  */
 async function simulated(cluster: ClusterClient, namespace: string, labelSelector: string): Promise<boolean> {
   const [{ items: pods }, { items: nodes }] = await Promise.all([

@@ -11,14 +11,14 @@ export interface LinkName {
   target: string;
 }
 
-/** What the program leaves behind for its tools: the stack's outputs, kubeconfigs included. */
+/** The stack's outputs, kubeconfigs included. */
 export interface Stack {
   name: string;
   runtime: "k3d" | "kwok" | "existing";
   /** By name in the mesh. `apiServer` and `gateway` are the addresses the other clusters' pods use. */
   clusters: Record<string, { context: string; domain: string; gateway: string; apiServer: string }>;
   links: LinkName[];
-  /** Secret: never printed, never written anywhere but to a file only its owner can read. */
+  /** Secret: never printed, and written only to files that only their owner can read. */
   kubeconfigs: Record<string, string>;
 }
 
@@ -26,8 +26,8 @@ export interface Stack {
  * Reads the outputs of a stack that is up.
  *
  * @param name the Pulumi stack. Example: `rehearsal`
- * @param from a file with the output of `pulumi stack output --json --show-secrets`, `-` for standard input (secrets
- *   then never touch a disk); without it Pulumi is asked
+ * @param from a file with the output of `pulumi stack output --json --show-secrets`, or `-` for standard input (secrets
+ *   then never touch a disk). Default: Pulumi is asked
  * @throws UserError when there is no such stack, or it is not up
  */
 export async function readStack(name: string, from?: string): Promise<Stack> {
@@ -41,13 +41,13 @@ async function ask(name: string): Promise<string> {
   try {
     return (await promisify(execFile)("pulumi", args, { maxBuffer: 64 << 20 })).stdout;
   } catch (error) {
-    // Never stdout, which may hold half of the secrets. The message names the command line and what went wrong with it.
+    // Never print stdout: it may hold half of the secrets. The message names the command line and the cause.
     const said = (error as { stderr?: string }).stderr?.trim() || reason(error);
     throw new UserError(`--stack ${name}: its outputs cannot be read: ${said}\nNext: npm start -- ${name}`);
   }
 }
 
-/** Checks the shape before anything is asked: a stack from another program is refused by name of what it lacks. */
+/** Parses and checks the outputs. The error for another program's stack names the outputs that are missing. */
 export function parseStack(name: string, json: string): Stack {
   let outputs: Partial<Stack>;
   try {

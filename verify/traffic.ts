@@ -2,22 +2,22 @@ import { Writable } from "node:stream";
 import { client, extension, kubectl, named, reason, type ClusterClient } from "./api";
 import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { controllerLogs, wholeFault } from "./mirror";
-import { mirrorName } from "./mirrors";
+import { mirrorName } from "./mirroredServices";
 import { fetchFromPod, portNamed } from "./portForward";
-import type { Room } from "./sandbox";
+import type { TestNamespace } from "./sandbox";
 import { noTraffic } from "./simulated";
 import { Interrupted, type Deadline } from "./watch";
 
-/** Pulling the curl image and starting a meshed pod included. */
+/** Includes pulling the curl image and starting a meshed pod. */
 const deadlineSeconds = 120;
 
-/** curl ends by itself within the deadline; after this much more its connection is taken for dead. */
+/** curl ends by itself within the deadline. Its connection counts as dead after this much more time. */
 const graceMs = 15_000;
 
 /** A proxy serves its metrics here: linkerd2, charts/linkerd-control-plane/values.yaml, proxy.ports.admin. */
 const proxyAdmin = 4191;
 
-/** The proxy answers itself, with this header, when it reaches nobody: linkerd2-proxy, app/core/src/errors/respond.rs. */
+/** Header of the proxy's own answer when it reaches nobody: linkerd2-proxy, app/core/src/errors/respond.rs. */
 const proxyError = "l5d-proxy-error";
 
 /** Above any exit code. */
@@ -26,7 +26,7 @@ const notRun = 256;
 export interface Reply {
   /** curl's exit code. */
   code: number;
-  /** Response headers and curl's own words. */
+  /** Response headers and curl's own messages. */
   text: string;
 }
 
@@ -68,7 +68,8 @@ async function execute(
         else finish(Number(cause));
       })
       .then(
-        // A connection that ends without a status: the pod went away. The client's type is one of `ws`, which is not ours.
+        // A connection that ends without a status: the pod is gone. The client's own type comes from `ws`, which is not
+        // a dependency here.
         (socket: { on(event: "close", listener: () => void): unknown }) =>
           socket.on("close", () => finish(notRun, `\nthe connection to ${pod} ended without an answer`)),
         (error: unknown) => reject(new Error(`${pod} cannot be reached: ${reason(error)}`)),
@@ -76,7 +77,7 @@ async function execute(
   });
 }
 
-/** Why this is no answer of the service that was asked, or undefined. */
+/** Why the asked service did not answer, or undefined. */
 export function replyFault(url: string, { code, text }: Reply): string | undefined {
   const header = text.split("\n").find((line) => line.toLowerCase().startsWith(`${proxyError}:`));
   if (header) return `${url}: the proxy answered for it: ${header.trim()}`;
@@ -87,47 +88,60 @@ export function replyFault(url: string, { code, text }: Reply): string | undefin
   return Number(status) < 500 ? undefined : `${url}: HTTP ${status}`;
 }
 
-async function prepare(context: LinkContext): Promise<{ room: Room; pod: string; fault?: string }> {
+async function prepare(context: LinkContext): Promise<{ testNamespace: TestNamespace; pod: string; fault?: string }> {
   const { deadline } = context;
-  const room = await context.rooms.of(context.link, deadline);
-  const [pod, expected] = await Promise.all([room.curlPod(deadline), room.statefulSet(deadline)]);
-  const unmirrored = await room.until(() => wholeFault(room.mirrored(), expected), deadline);
-  return { room, pod, fault: unmirrored && `there is nobody to ask: ${unmirrored}` };
+  const testNamespace = await context.testNamespaces.of(context.link, deadline);
+  const [pod, expected] = await Promise.all([testNamespace.curlPod(deadline), testNamespace.statefulSet(deadline)]);
+  const unmirrored = await testNamespace.until(() => wholeFault(testNamespace.mirrored(), expected), deadline);
+  return { testNamespace, pod, fault: unmirrored && `there is nothing to ask: ${unmirrored}` };
 }
 
-/** `--retry` is curl's own, within the deadline: a name that was just made takes a moment to reach the cluster's DNS. */
-async function curl(room: Room, pod: string, url: string, deadline: Deadline): Promise<string | undefined> {
+/** Lets curl retry within the deadline: a new name takes a moment to reach the cluster's DNS. */
+async function curl(
+  testNamespace: TestNamespace,
+  pod: string,
+  url: string,
+  deadline: Deadline,
+): Promise<string | undefined> {
   const seconds = String(Math.max(1, Math.floor(deadline.leftMs() / 1000)));
   const retry = ["--retry", "20", "--retry-all-errors", "--retry-delay", "1", "--retry-max-time", seconds];
   const command = ["curl", "-sS", "-o", "/dev/null", "-D", "-", "--max-time", "10", ...retry, url];
-  return replyFault(url, await execute(room.source, room.namespace, pod, command, deadline));
+  return replyFault(url, await execute(testNamespace.source, testNamespace.namespace, pod, command, deadline));
 }
 
-const url = (room: Room, host: string): string =>
-  `http://${host}${mirrorName("web", room.target.name)}.${room.namespace}.svc.${room.source.domain}`;
+const url = ({ source, target, namespace }: TestNamespace, host: string): string =>
+  `http://${host}${mirrorName("web", target.name)}.${namespace}.svc.${source.domain}`;
 
-async function instances(room: Room, pod: string, { deadline }: LinkContext): Promise<string | undefined> {
-  for (const instance of room.expected().pods) {
-    const fault = await curl(room, pod, url(room, `${instance}.`), deadline);
+async function instances(
+  testNamespace: TestNamespace,
+  pod: string,
+  { deadline }: LinkContext,
+): Promise<string | undefined> {
+  for (const instance of testNamespace.expected().pods) {
+    const fault = await curl(testNamespace, pod, url(testNamespace, `${instance}.`), deadline);
     if (fault) return fault;
   }
   return undefined;
 }
 
-const headless = (room: Room, pod: string, { deadline }: LinkContext): Promise<string | undefined> =>
-  curl(room, pod, url(room, ""), deadline);
+const headless = (testNamespace: TestNamespace, pod: string, { deadline }: LinkContext): Promise<string | undefined> =>
+  curl(testNamespace, pod, url(testNamespace, ""), deadline);
 
-async function gateway(room: Room, pod: string, { deadline, target }: LinkContext): Promise<string | undefined> {
-  const before = await routed(target, room.namespace, deadline);
-  const fault = await curl(room, pod, url(room, `${room.expected().pods[0]}.`), deadline);
+async function gateway(
+  testNamespace: TestNamespace,
+  pod: string,
+  { deadline, target }: LinkContext,
+): Promise<string | undefined> {
+  const before = await routed(target, testNamespace.namespace, deadline);
+  const fault = await curl(testNamespace, pod, url(testNamespace, `${testNamespace.expected().pods[0]}.`), deadline);
   if (fault) return fault;
-  const after = await routed(target, room.namespace, deadline);
+  const after = await routed(target, testNamespace.namespace, deadline);
   return after > before
     ? undefined
-    : `its counters for namespace ${room.namespace} stayed at ${before} though the request was answered`;
+    : `its counters for namespace ${testNamespace.namespace} stayed at ${before} though the request was answered`;
 }
 
-/** Sum over the gateway's pods of what their proxies counted for this namespace: nobody else sends requests there. */
+/** Sums the counters for this namespace over the proxies of the gateway's pods. Nobody else sends requests there. */
 async function routed(target: ClusterClient, namespace: string, deadline: Deadline): Promise<number> {
   const { items } = await target.core.listNamespacedPod({ namespace: extension, labelSelector: "app=linkerd-gateway" });
   const running = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
@@ -141,7 +155,7 @@ async function routed(target: ClusterClient, namespace: string, deadline: Deadli
   return sums.reduce((sum, value) => sum + value, 0);
 }
 
-/** Adds up the counters (`..._total`) whose labels name this namespace, be it as `dst_namespace` or in `authority`. */
+/** Adds up the counters (`..._total`) whose labels name this namespace, as `dst_namespace` or in `authority`. */
 export function counted(metrics: string, namespace: string): number {
   return metrics
     .split("\n")
@@ -154,7 +168,7 @@ interface Question {
   id: string;
   title: string;
   yes: string;
-  ask(room: Room, pod: string, context: LinkContext): Promise<string | undefined>;
+  ask(testNamespace: TestNamespace, pod: string, context: LinkContext): Promise<string | undefined>;
 }
 
 const questions: Question[] = [
@@ -173,7 +187,7 @@ const questions: Question[] = [
   },
 ];
 
-/** Group 2 of the seed's "How to test". */
+/** Group 2 of "How to test" in the demo: https://github.com/linkerd/l2d-k3d-statefulset#how-to-test */
 export const trafficChecks: LinkCheck[] = questions.map((question) => ({
   id: question.id,
   group: "traffic",
@@ -183,14 +197,16 @@ export const trafficChecks: LinkCheck[] = questions.map((question) => ({
   applies: noTraffic,
   async run(context): Promise<Finding> {
     const { source, target } = context;
-    const { room, pod, fault: unprepared } = await prepare(context);
-    const fault = unprepared ?? (await question.ask(room, pod, context));
+    const { testNamespace, pod, fault: unprepared } = await prepare(context);
+    const fault = unprepared ?? (await question.ask(testNamespace, pod, context));
     const objects = [
-      named(source, "pod", { metadata: { namespace: room.namespace, name: pod } }),
-      named(source, "service", { metadata: { namespace: room.namespace, name: mirrorName("web", target.name) } }),
+      named(source, "pod", { metadata: { namespace: testNamespace.namespace, name: pod } }),
+      named(source, "service", {
+        metadata: { namespace: testNamespace.namespace, name: mirrorName("web", target.name) },
+      }),
       named(target, "deployment", { metadata: { namespace: extension, name: "linkerd-gateway" } }),
     ];
-    const remark = room.remark();
+    const remark = testNamespace.remark();
     if (fault === undefined) return yes(question.yes, objects, remark);
     const next = unprepared
       ? controllerLogs(context)

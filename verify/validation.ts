@@ -1,22 +1,22 @@
 import { named, type Event, type Service } from "./api";
 import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { controllerLogs, wholeFault } from "./mirror";
-import { addresses, isHeadless, mirrorName, type Expected } from "./mirrors";
-import type { Room } from "./sandbox";
+import { addresses, isHeadless, mirrorName, type Expected } from "./mirroredServices";
+import type { TestNamespace } from "./sandbox";
 import { noMirror } from "./simulated";
 
-/** `SkippedMirroring` is the name the seed knows; linkerd2's cluster_watcher.go says `ServiceMirroringSkipped` now. */
+/** The demo calls it `SkippedMirroring`. linkerd2's cluster_watcher.go now says `ServiceMirroringSkipped`. */
 const skipReasons = ["ServiceMirroringSkipped", "SkippedMirroring"];
 
 const deadlineSeconds = 90;
 
-async function skipEvent(room: Room, { deadline }: LinkContext): Promise<string | undefined> {
-  await room.statefulSet(deadline);
-  const service = await room.withoutPorts("no-ports-event");
-  return room.until(() => eventFault(room.events.items(), service), deadline, [room.events]);
+async function skipEvent(testNamespace: TestNamespace, { deadline }: LinkContext): Promise<string | undefined> {
+  await testNamespace.statefulSet(deadline);
+  const service = await testNamespace.withoutPorts("no-ports-event");
+  return testNamespace.until(() => eventFault(testNamespace.events.items(), service), deadline, [testNamespace.events]);
 }
 
-/** Why no event tells the owner of the service that it is skipped, or undefined. */
+/** Why no event tells the service's owner that the mirror skips it, or undefined. */
 export function eventFault(events: readonly Event[], { metadata }: Service): string | undefined {
   const { name, uid } = metadata ?? {};
   const skips = events.filter((event) => skipReasons.includes(event.reason ?? ""));
@@ -30,58 +30,66 @@ export function eventFault(events: readonly Event[], { metadata }: Service): str
   return `no event ${skipReasons[0]} on service ${name}${where}`;
 }
 
-async function skipMirror(room: Room, { deadline, target }: LinkContext): Promise<string | undefined> {
-  const expected = await room.statefulSet(deadline);
-  const before = await room.until(() => wholeFault(room.mirrored(), expected), deadline);
+async function skipMirror(
+  testNamespace: TestNamespace,
+  { deadline, target }: LinkContext,
+): Promise<string | undefined> {
+  const expected = await testNamespace.statefulSet(deadline);
+  const before = await testNamespace.until(() => wholeFault(testNamespace.mirrored(), expected), deadline);
   if (before) return `the service mirror does not keep up: ${before}`;
-  await room.withoutPorts("no-ports");
-  const unmarked = await room.marker(deadline);
+  await testNamespace.withoutPorts("no-ports");
+  const unmarked = await testNamespace.marker(deadline);
   if (unmarked) return unmarked;
-  const mirror = room.services.get(mirrorName("no-ports", target.name));
+  const mirror = testNamespace.services.get(mirrorName("no-ports", target.name));
   return mirror && `${mirror.metadata?.name} was made, with clusterIP ${mirror.spec?.clusterIP}`;
 }
 
 /** Why the Deployment's service is not mirrored with an address of its own, or undefined. */
-function clusterIpFault(room: Room, name: string): string | undefined {
-  const mirror = room.services.get(name);
+function clusterIpFault(testNamespace: TestNamespace, name: string): string | undefined {
+  const mirror = testNamespace.services.get(name);
   if (!mirror) return `there is no service ${name}`;
   if (isHeadless(mirror)) return `${name} is headless, though its pods have no host names`;
-  const ready = addresses(room.endpoints.get(name)).some((address) => address.ready);
+  const ready = addresses(testNamespace.endpoints.get(name)).some((address) => address.ready);
   return ready ? undefined : `${name} has no ready address`;
 }
 
-async function deployment(room: Room, { deadline }: LinkContext): Promise<string | undefined> {
-  const mirror = await room.deployment(deadline);
-  return room.until(() => clusterIpFault(room, mirror), deadline);
+async function deployment(testNamespace: TestNamespace, { deadline }: LinkContext): Promise<string | undefined> {
+  const mirror = await testNamespace.deployment(deadline);
+  return testNamespace.until(() => clusterIpFault(testNamespace, mirror), deadline);
 }
 
 /** Ends the Deployment's service in the target: its mirror must go, and nothing else may change. */
-function ending(end: (room: Room) => Promise<unknown>) {
-  return async (room: Room, { deadline }: LinkContext): Promise<string | undefined> => {
-    const expected = await room.statefulSet(deadline);
-    const mirror = await room.deployment(deadline);
-    const before = await room.until(
-      () => clusterIpFault(room, mirror) ?? wholeFault(room.mirrored(), expected),
+function ending(end: (testNamespace: TestNamespace) => Promise<unknown>) {
+  return async (testNamespace: TestNamespace, { deadline }: LinkContext): Promise<string | undefined> => {
+    const expected = await testNamespace.statefulSet(deadline);
+    const mirror = await testNamespace.deployment(deadline);
+    const before = await testNamespace.until(
+      () => clusterIpFault(testNamespace, mirror) ?? wholeFault(testNamespace.mirrored(), expected),
       deadline,
     );
     if (before) return `not whole before: ${before}`;
-    const others = identities(room, expected);
-    await end(room);
-    const left = await room.until(
-      () => ((room.services.get(mirror) ?? room.endpoints.get(mirror)) ? `${mirror} is still there` : undefined),
+    const others = identities(testNamespace, expected);
+    await end(testNamespace);
+    const left = await testNamespace.until(
+      () =>
+        (testNamespace.services.get(mirror) ?? testNamespace.endpoints.get(mirror))
+          ? `${mirror} is still there`
+          : undefined,
       deadline,
     );
     if (left) return left;
-    const unmarked = await room.marker(deadline);
+    const unmarked = await testNamespace.marker(deadline);
     if (unmarked) return unmarked;
-    const harmed = wholeFault(room.mirrored(), expected);
+    const harmed = wholeFault(testNamespace.mirrored(), expected);
     if (harmed) return `the StatefulSet's mirrors were harmed: ${harmed}`;
-    return identities(room, expected) === others ? undefined : "the StatefulSet's mirrors were made anew";
+    return identities(testNamespace, expected) === others ? undefined : "the StatefulSet's mirrors were recreated";
   };
 }
 
-function identities(room: Room, { service, pods, target }: Expected): string {
-  return [service, ...pods].map((name) => room.services.get(mirrorName(name, target))?.metadata?.uid).join(" ");
+function identities(testNamespace: TestNamespace, { service, pods, target }: Expected): string {
+  return [service, ...pods]
+    .map((name) => testNamespace.services.get(mirrorName(name, target))?.metadata?.uid)
+    .join(" ");
 }
 
 interface Question {
@@ -89,7 +97,7 @@ interface Question {
   title: string;
   yes: string;
   service: string;
-  ask(room: Room, context: LinkContext): Promise<string | undefined>;
+  ask(testNamespace: TestNamespace, context: LinkContext): Promise<string | undefined>;
 }
 
 const questions: Question[] = [
@@ -117,20 +125,20 @@ const questions: Question[] = [
   {
     id: "validation.deployment-unexport",
     title: "Does unexporting it remove its mirror and nothing else?",
-    yes: "its mirror went, the StatefulSet's are the very same",
+    yes: "its mirror is gone, the StatefulSet's are the very same",
     service: "deploy",
-    ask: ending((room) => room.unexport("deploy")),
+    ask: ending((testNamespace) => testNamespace.unexport("deploy")),
   },
   {
     id: "validation.deployment-delete",
     title: "Does deleting it remove its mirror and nothing else?",
-    yes: "its mirror went, the StatefulSet's are the very same",
+    yes: "its mirror is gone, the StatefulSet's are the very same",
     service: "deploy",
-    ask: ending((room) => room.deleteService("deploy")),
+    ask: ending((testNamespace) => testNamespace.deleteService("deploy")),
   },
 ];
 
-/** Group 3 of the seed's "How to test". */
+/** Group 3 of "How to test" in the demo: https://github.com/linkerd/l2d-k3d-statefulset#how-to-test */
 export const validationChecks: LinkCheck[] = questions.map((question) => ({
   id: question.id,
   group: "validation",
@@ -140,14 +148,14 @@ export const validationChecks: LinkCheck[] = questions.map((question) => ({
   applies: noMirror,
   async run(context): Promise<Finding> {
     const { source, target } = context;
-    const room = await context.rooms.of(context.link, context.deadline);
-    const fault = await question.ask(room, context);
-    const { namespace } = room;
+    const testNamespace = await context.testNamespaces.of(context.link, context.deadline);
+    const fault = await question.ask(testNamespace, context);
+    const { namespace } = testNamespace;
     const objects = [
       named(target, "service", { metadata: { namespace, name: question.service } }),
       named(source, "service", { metadata: { namespace, name: mirrorName(question.service, target.name) } }),
     ];
-    const remark = room.remark();
+    const remark = testNamespace.remark();
     return fault ? no(fault, objects, controllerLogs(context)) : yes(question.yes, objects, remark);
   },
 }));

@@ -4,14 +4,14 @@ import type { Informer, KubernetesListObject, ObjectCache } from "@kubernetes/cl
 };
 import { client, reason, type ClusterClient, type KubernetesObject } from "./api";
 
-/** The run was ended by a signal; whoever waits lets go and cleans up. */
+/** A signal ended the run. Code that waits stops and cleans up. */
 export class Interrupted extends Error {
   constructor() {
     super("interrupted");
   }
 }
 
-/** A broken watch is opened again after this long: not a wait for anything, only a brake. */
+/** Pause before a broken watch is opened again, so that it does not reconnect in a tight loop. */
 const reopenAfterMs = 500;
 
 function asError(thrown: unknown): Error {
@@ -41,7 +41,7 @@ export class View<T extends KubernetesObject> {
    * Opens a view and returns once it holds the first list.
    *
    * @param path of the resource. Example: `/api/v1/namespaces/default/services`
-   * @throws what the first list was refused with: an empty view would look like an empty cluster
+   * @throws the error of the first list, because an empty view would look like an empty cluster
    */
   static async open<T extends KubernetesObject>(
     cluster: ClusterClient,
@@ -96,8 +96,8 @@ export class View<T extends KubernetesObject> {
 }
 
 /**
- * Waits for several views. Where one cannot be opened the others are closed: they would watch for ever, and keep the program
- * from its end.
+ * Waits for several views. If one cannot be opened, the others are closed. Otherwise they would watch for ever and keep
+ * the program running.
  */
 export async function allOpen<T extends readonly Promise<Pick<View<KubernetesObject>, "close">>[]>(
   views: readonly [...T],
@@ -110,7 +110,7 @@ export async function allOpen<T extends readonly Promise<Pick<View<KubernetesObj
   }
 }
 
-/** How long a check may take, and what ends it earlier. */
+/** How long a check may take, and the signal that ends it earlier. */
 export class Deadline {
   private end: number;
 
@@ -121,7 +121,7 @@ export class Deadline {
     this.end = performance.now() + seconds * 1000;
   }
 
-  /** Starts the clock anew: what came before was not what the check asks about. */
+  /** Restarts the clock, so that preparations do not count. */
   restart(): void {
     this.end = performance.now() + this.seconds * 1000;
   }
@@ -131,7 +131,7 @@ export class Deadline {
   }
 
   /**
-   * A second, for what no watch can tell: whether an API server is there at all.
+   * Waits a second, to poll where no watch is possible: for an API server that may be down.
    *
    * @throws Interrupted when the run is ended by a signal
    */
@@ -145,8 +145,8 @@ export class Deadline {
 /**
  * Watches until nothing is missing.
  *
- * @param missing what still is not as it should be, in words; undefined once all is well. Asked at every change.
- * @returns undefined when all became well in time, otherwise what was still missing at the deadline
+ * @param missing describes what is still wrong, or returns undefined. Called at every change.
+ * @returns undefined if nothing was missing in time, otherwise the last description
  * @throws Interrupted when the run is ended by a signal
  */
 export function until(

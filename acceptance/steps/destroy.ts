@@ -12,13 +12,13 @@ export const destroySteps: Step<Context>[] = [
     cleanup: true,
     async run(context, figures) {
       const { product, clients } = context;
-      // The stack is destroyed whether or not its volumes can be told.
+      // The stack is destroyed even if its volumes cannot be listed.
       context.belongings = await belongingsOf(product.stack, product.env).catch(() => undefined);
       clients.forget();
       const began = Date.now();
       await product.script("stop", product.stack);
       figures["npm stop, s"] = secondsSince(began);
-      // Only now: the settings belong to the running mesh.
+      // Not earlier: the settings belong to the running mesh.
       context.restoreSettings();
     },
   },

@@ -3,11 +3,11 @@ import type { Context } from "../context";
 import { targetsWithPods } from "../mesh";
 import { type Figures, type Step } from "../runner";
 
-/** How long names may fail after `npm run heal` has ended, with half a minute of silence counted in. */
+/** How long names may fail after `npm run heal` has ended. Includes the half minute without a failure. */
 const steadyWithinSeconds = 120;
 
 /**
- * Takes a cluster away whose pods are asked for, and brings it back with the product's own commands.
+ * Breaks a cluster whose pods are asked for, and repairs it with the product's own commands.
  *
  * @param fault gets the name of the k3d cluster
  */
@@ -40,7 +40,7 @@ async function recover(context: Context, figures: Figures, fault: (cluster: stri
 export const faultSteps: Step<Context>[] = [
   {
     id: "stop-start",
-    title: "A cluster stopped, started by npm start, healed",
+    title: "A cluster is stopped; npm start and npm run heal repair it",
     asserts: "npm start and npm run heal succeed, and then every name answers for half a minute",
     needs: ["requests"],
     run: (context, figures) =>
@@ -48,7 +48,7 @@ export const faultSteps: Step<Context>[] = [
   },
   {
     id: "kill-node",
-    title: "A node killed, started by npm start, healed",
+    title: "A node is killed; npm start and npm run heal repair it",
     asserts: "npm start and npm run heal succeed, and then every name answers for half a minute",
     needs: ["requests"],
     run: (context, figures) =>

@@ -9,7 +9,7 @@ import { type Figures, type Step, StepFailed } from "../runner";
 /** The load goes on this long before and after a rotation. */
 const aroundSeconds = 10;
 
-/** What a cluster's proxies trust, and what signs their certificates. */
+/** The trust anchors of a cluster's proxies, and the issuer of their certificates. */
 interface Trust {
   /** PEM of each root. */
   roots: string[];
@@ -31,7 +31,7 @@ async function trustOf({ clusters }: Mesh): Promise<Record<string, Trust>> {
 
 type Kind = "issuers" | "anchor";
 
-/** Why this was no rotation, or undefined. */
+/** Why this was not a rotation, or undefined. */
 export function rotationFault(
   kind: Kind,
   before: Record<string, Trust>,

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { found, type ClusterClient } from "../../verify/api";
-import { mirrorName } from "../../verify/mirrors";
+import { mirrorName } from "../../verify/mirroredServices";
 import { askEveryName, secondsSince } from "../ask";
 import type { Context } from "../context";
 import { targetsWithPods } from "../mesh";
 import { type Figures, type Step, StepFailed } from "../runner";
 import { expectNoChange } from "./up";
 
-/** Pods start one after the other, images present. */
+/** Pods start one after the other. Their images are already present. */
 const mirrorSeconds = 120;
 
 /** The StatefulSet to scale, and where its mirrors are. */
@@ -35,7 +35,7 @@ async function scale({ target, namespace, set }: Scaled, replicas: number): Prom
   await target.apps.patchNamespacedStatefulSetScale({ namespace, name: set, body });
 }
 
-/** Waits until the mirrors of these pods are there, or gone. Returns the seconds it took. */
+/** Waits until the mirrors of these pods exist, or are gone. Returns the seconds that it took. */
 async function untilMirrored({ source, target, namespace }: Scaled, pods: string[], there: boolean): Promise<number> {
   const began = Date.now();
   for (;;) {

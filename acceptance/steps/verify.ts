@@ -6,7 +6,7 @@ import { type Figures, NotRun, type Step, StepFailed } from "../runner";
 
 const noLinkerd = "there is no linkerd on PATH, and LINKERD is not set";
 
-/** What `npm run verify --json` answered: how many of each, and the reasons of those that do not apply. */
+/** Reads the report of `npm run verify --json`: counts by answer, and the reasons of checks that do not apply. */
 export function readAnswers(text: string): { figures: Figures; unreasoned: string[]; no: string[] } {
   const { results } = JSON.parse(text) as { results: Answer[] };
   const of = (answer: Answer["answer"]) => results.filter((result) => result.answer === answer);
@@ -39,7 +39,7 @@ export const verifySteps: Step<Context>[] = [
         failure = error instanceof Error ? error : new Error(String(error));
       }
       const text = fs.readFileSync(file, "utf8");
-      // Without a report it never came to ask.
+      // Without a report, verify stopped before it asked.
       if (text === "") throw failure ?? new StepFailed("npm run verify wrote no report");
       const { unreasoned, no, ...answers } = readAnswers(text);
       Object.assign(figures, answers.figures);

@@ -6,18 +6,19 @@ import { kwokSpec } from "./kwok";
 import { claim } from "./local";
 
 /**
- * The claims of the plan's local clusters and nothing else: the same resources, by the same URNs, as Mesh makes them.
+ * Registers only the claims of the plan's local clusters: the same resources, with the same URNs, as Mesh registers.
  *
- * An update of its own that comes before a stack's first one, which then need not write the state at each step: killed, it
- * leaves these in the state, and whatever it began goes with them. stacks/bringUp.ts.
+ * They get their own update before a stack's first one, which then need not write the state at each step. If the first
+ * update is killed, the claims are in the state, and destroying them removes everything it began. See
+ * stacks/bringUp.ts.
  *
- * @throws RefusedError when the stack has clusters: all that is in them would be deleted
+ * @throws RefusedError when the stack has clusters: everything in them would be deleted
  * @example await claimClusters("mesh", { plan, settings, owner });
  */
 export async function claimClusters(name: string, { plan, settings, owner }: ClustersArgs): Promise<void> {
   const { runtime } = plan;
   const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${plan.stack}`;
-  // The engine's own function: what is in the state. pulumi, pkg/resource/deploy/builtins.go.
+  // A built-in function of the engine that reads the state: pulumi, pkg/resource/deploy/builtins.go.
   const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName })) as {
     outputs: Record<string, unknown>;
   };

@@ -7,8 +7,8 @@ import { RefusedError } from "../../config/settings";
 import { type Capabilities, clusterProvider, type Cluster } from "./cluster";
 
 /**
- * A cluster that is there already: EKS, GKE, AKS, on-prem. Never created, never deleted; what this program put into it
- * is removed one by one.
+ * An existing cluster: EKS, GKE, AKS, on-prem. The stack never creates or deletes it, and removes its own objects one
+ * by one.
  */
 export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
   readonly kubeconfig: pulumi.Output<string>;
@@ -36,14 +36,14 @@ export class ExistingCluster extends pulumi.ComponentResource implements Cluster
   }
 }
 
-/** The Gateway API's kinds that Linkerd's chart of definitions brings. */
+/** The Gateway API's kinds in Linkerd's CRD chart. */
 const gatewayKinds = ["httproutes", "grpcroutes", "tlsroutes", "tcproutes"].map(
   (plural) => `${plural}.gateway.networking.k8s.io`,
 );
 
 /**
- * Why Linkerd's chart may not bring the Gateway API's definitions into this cluster, or undefined. Definitions that the
- * chart made before are Linkerd's: it keeps them when it goes.
+ * Why Linkerd's chart may not install the Gateway API's definitions in this cluster, or undefined. Definitions from an
+ * earlier installation count as Linkerd's: the chart keeps them when it is removed.
  *
  * @throws RefusedError when the context is missing
  */
@@ -68,7 +68,7 @@ export async function gatewayApiProblem(cluster: string, settings: ExistingSetti
 }
 
 /**
- * Asks the cluster what charts may choose by.
+ * Asks the cluster for its capabilities.
  *
  * @throws RefusedError when the context is missing, or the cluster does not answer
  */

@@ -10,7 +10,7 @@ import { kubernetesVersion } from "./lifecycle/spec";
 export interface ClustersArgs {
   plan: Plan;
   settings: Settings;
-  /** Whose the local clusters are. Example: `stack dev of /home/alice/mesh` */
+  /** The owner of the local clusters. Example: `stack dev of /home/alice/mesh` */
   owner: string;
 }
 
@@ -42,9 +42,9 @@ const makers: Record<
 };
 
 /**
- * What the charts may choose by in a cluster, which need not be there yet if it is a local one.
+ * The capabilities of a cluster. A local cluster need not exist yet.
  *
- * @throws RefusedError when a cluster of yours does not answer
+ * @throws RefusedError when an existing cluster does not answer
  */
 export function capabilitiesOf(cluster: ClusterPlan, settings: Settings): Promise<Capabilities> {
   const existing = settings.existing[cluster.name];

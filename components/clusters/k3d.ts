@@ -7,7 +7,7 @@ import type { K3dSpec } from "./lifecycle/spec";
 import { localCluster } from "./local";
 import { program } from "./program";
 
-/** What k3d clusters are made of beyond their names. */
+/** Settings of k3d clusters. */
 export type K3dOptions = Pick<K3dSpec, "nodeImage" | "images" | "registryMirror">;
 
 export function k3dSpec(plan: ClusterPlan, network: K3dNetwork, options: K3dOptions): K3dSpec {
@@ -22,7 +22,7 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
   readonly provider: k8s.Provider;
   readonly apiServerForPeers: pulumi.Output<string>;
   readonly gatewayForPeers: string;
-  readonly lifeline: command.local.Command;
+  readonly clusterResource: command.local.Command;
 
   constructor(
     name: string,
@@ -36,11 +36,11 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
     ({
       kubeconfig: this.kubeconfig,
       provider: this.provider,
-      lifeline: this.lifeline,
+      clusterResource: this.clusterResource,
     } = localCluster(name, { runtime: "k3d", spec, owner }, { parent: this, dependsOn: [network] }));
     freshDns(name, plan.domain, inCluster(this, this));
-    // Names, not addresses: Docker may hand out others after a restart, and k3d makes the names resolve in pods.
-    // k3d has the first one put into the API server's certificate.
+    // Names, not addresses: Docker may assign others after a restart, and k3d makes the names resolve in pods.
+    // k3d adds the first name to the API server's certificate.
     this.apiServerForPeers = pulumi.output(`https://k3d-${plan.physicalName}-serverlb:6443`);
     this.gatewayForPeers = `k3d-${plan.physicalName}-server-0`;
     this.registerOutputs();
@@ -48,11 +48,11 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
 }
 
 /**
- * Has the cluster's DNS answer for its own domain without a time to live.
+ * Makes the cluster's DNS answer for its own domain with a time to live of zero.
  *
- * CoreDNS lets clients keep an answer for five seconds. A pod that restarts leaves its headless service at once, and so does
- * its mirror; a client that still has its address in that time asks an address that is gone. Of the requests
- * to a headless name during an anchor rotation, 7 of 334 failed with the five seconds, and 1 of 548 without.
+ * By default CoreDNS lets clients keep an answer for five seconds. A restarting pod leaves its headless service and the
+ * mirror at once, so a client may use an address that is gone. Of the requests to a headless name during an anchor
+ * rotation, 7 of 334 failed with the five seconds, and 1 of 548 without.
  * k3s imports this ConfigMap: https://docs.k3s.io/networking/networking-services#coredns
  */
 function freshDns(name: string, domain: string, opts: pulumi.CustomResourceOptions): void {
@@ -73,8 +73,8 @@ function freshDns(name: string, domain: string, opts: pulumi.CustomResourceOptio
 }
 
 /**
- * The Docker network that the clusters share. On its own, because two `k3d cluster create` side by side both fail on a
- * network that is not there yet, and leave it twice.
+ * The Docker network that the clusters share. It is made separately: two `k3d cluster create` side by side both fail if
+ * the network does not exist yet, and leave it twice.
  */
 export class K3dNetwork extends pulumi.ComponentResource {
   constructor(

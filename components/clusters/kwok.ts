@@ -11,9 +11,9 @@ export function kwokSpec({ physicalName, context, ports }: ClusterPlan): LocalSp
 }
 
 /**
- * A simulated cluster: a real API server, controllers and scheduler, with nodes and pods that only kwok moves.
+ * A simulated cluster: a real API server, controllers and scheduler, with nodes and pods simulated by kwok.
  *
- * The whole graph is applied and checked by real API servers, in seconds and without Docker; no traffic flows.
+ * Real API servers apply and check the whole graph, in seconds and without Docker. No traffic flows.
  * https://kwok.sigs.k8s.io
  */
 export class KwokCluster extends pulumi.ComponentResource implements Cluster {
@@ -21,7 +21,7 @@ export class KwokCluster extends pulumi.ComponentResource implements Cluster {
   readonly provider: k8s.Provider;
   readonly apiServerForPeers: pulumi.Output<string>;
   readonly gatewayForPeers = kwokLoadBalancer;
-  readonly lifeline: command.local.Command;
+  readonly clusterResource: command.local.Command;
 
   constructor(
     name: string,
@@ -33,7 +33,7 @@ export class KwokCluster extends pulumi.ComponentResource implements Cluster {
     ({
       kubeconfig: this.kubeconfig,
       provider: this.provider,
-      lifeline: this.lifeline,
+      clusterResource: this.clusterResource,
     } = localCluster(name, { runtime: "kwok", spec: kwokSpec(plan), owner: args.owner }, { parent: this }));
     this.apiServerForPeers = pulumi.output(`https://127.0.0.1:${plan.ports[0]}`);
     this.registerOutputs();

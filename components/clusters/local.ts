@@ -9,13 +9,13 @@ import { program } from "./program";
 export interface LocalClusterArgs {
   /** Which program in lifecycle/ makes it. */
   runtime: "k3d" | "kwok";
-  /** All that the program needs. Any change makes another cluster. */
+  /** All that the program needs. Any change replaces the cluster. */
   spec: LocalSpec;
-  /** Whose it is: config/owner.ts. Only its owner may delete it. */
+  /** Its owner (config/owner.ts). Only the owner may delete it. */
   owner: string;
 }
 
-/** Raised where the graph has changed so that a local cluster of before had better be made anew than updated. */
+/** Increase it when the graph changes so much that older local clusters should be replaced instead of updated. */
 const layout = 3;
 
 interface Options {
@@ -26,35 +26,40 @@ interface Options {
 /**
  * Claims the cluster's name.
  *
- * In the state before the cluster is begun: a creation that was killed leaves nothing else there, and destroying the stack
- * has to clear what stands half made.
+ * The claim is in the state before the creation of the cluster begins. A killed creation leaves nothing else there, and
+ * destroying the stack must still clear a half-made cluster.
  */
 export function claim(name: string, args: LocalClusterArgs, opts: Options): command.local.Command {
   return ownedCommand(`${name}-claim`, "claim", args, opts);
 }
 
 /**
- * What k3d and kwok share: three Commands and a provider.
+ * The parts that k3d and kwok share: three Commands and a provider.
  *
- * One Command claims the name, one owns the cluster, and one reads its kubeconfig, so that the kubeconfig stays known in
+ * One Command claims the name, one owns the cluster, and one reads its kubeconfig. So the kubeconfig stays known in
  * previews that touch the second one.
  */
 export function localCluster(
   name: string,
   args: LocalClusterArgs,
   opts: Options,
-): { kubeconfig: pulumi.Output<string>; provider: k8s.Provider; lifeline: command.local.Command } {
-  const lifeline = ownedCommand(name, "create", args, { ...opts, dependsOn: [claim(name, args, opts)] });
+): { kubeconfig: pulumi.Output<string>; provider: k8s.Provider; clusterResource: command.local.Command } {
+  const clusterResource = ownedCommand(name, "create", args, { ...opts, dependsOn: [claim(name, args, opts)] });
   const reader = new command.local.Command(
     `${name}-kubeconfig`,
     {
       create: program(programOf(args), "kubeconfig"),
       environment: environmentOf(args),
-      triggers: [lifeline.id],
+      triggers: [clusterResource.id],
       addPreviousOutputInEnv: false,
       logging: "none",
     },
-    { parent: opts.parent, dependsOn: lifeline, deletedWith: lifeline, additionalSecretOutputs: ["stdout"] },
+    {
+      parent: opts.parent,
+      dependsOn: clusterResource,
+      deletedWith: clusterResource,
+      additionalSecretOutputs: ["stdout"],
+    },
   );
   const kubeconfig = pulumi.secret(reader.stdout);
   const digest = createHash("sha256").update(identityOf(args)).digest("hex");
@@ -64,33 +69,33 @@ export function localCluster(
     {
       kubeconfig,
       clusterIdentifier,
-      // A replaced cluster is gone before the objects that were in it are taken out of the state.
+      // A replaced cluster is gone before its objects are removed from the state.
       deleteUnreachable: true,
-      // All that is in this cluster is the stack's: what a killed engine made and no state knows is taken over, and what
-      // someone changed by hand is put back.
+      // The stack owns everything in this cluster. So the provider takes over objects that a killed engine made but did
+      // not record, and reverts manual changes.
       upsertExistingObjects: true,
       enablePatchForce: true,
     },
-    { parent: opts.parent, deletedWith: lifeline },
+    { parent: opts.parent, deletedWith: clusterResource },
   );
-  return { kubeconfig, provider, lifeline };
+  return { kubeconfig, provider, clusterResource };
 }
 
-/** A Command that stands for the cluster: its end is the cluster's end. */
+/** A Command that represents the cluster: deleting it deletes the cluster. */
 function ownedCommand(name: string, verb: "claim" | "create", args: LocalClusterArgs, opts: Options) {
   const file = programOf(args);
   return new command.local.Command(
     name,
     {
       create: program(file, verb),
-      // Another owner's name (the checkout was moved) changes nothing in the cluster.
+      // A new owner name (the checkout was moved) changes nothing in the cluster.
       update: program(file, "update"),
       delete: program(file, "delete"),
       environment: environmentOf(args),
       triggers: [identityOf(args)],
       addPreviousOutputInEnv: false,
     },
-    // A cluster's name is fixed: made first, the new one would be what the old one's deletion then removes.
+    // A cluster's name is fixed: if the new one were made first, deleting the old one would remove it.
     { ...opts, deleteBeforeReplace: true },
   );
 }

@@ -8,9 +8,8 @@ import { whichProgram } from "../../lib/files";
 import { RefusedError } from "../../config/settings";
 
 /**
- * Refuses, before anything is created, what this machine cannot give: a program, an engine, names and ports that someone
- * else has, images that Docker has not, clusters of this stack that were removed behind its back. Starts those that are
- * stopped.
+ * Refuses the plan, before anything is created, if this machine lacks something: a program, an engine, free names and
+ * ports, images in Docker, or clusters of this stack that someone removed. Starts clusters that are stopped.
  *
  * @throws RefusedError with every problem found
  */
@@ -26,7 +25,7 @@ export async function preflight({ plan, settings, owner }: ClustersArgs): Promis
   }
   const runtime: LocalRuntime = plan.runtime === "k3d" ? k3d : kwok;
   if (!(await whichProgram(runtime.program))) {
-    const next = `Next: npm start -- ${plan.stack}, which brings it, or install it`;
+    const next = `Next: npm start -- ${plan.stack}, which provides it, or install it`;
     throw new RefusedError([`runtime is ${runtime.name}, but ${runtime.program} is not on PATH. ${next}`]);
   }
   const rebuild = (name: string) => `npm run rebuild -- ${plan.stack} ${name}`;
@@ -41,7 +40,7 @@ export async function preflight({ plan, settings, owner }: ClustersArgs): Promis
       ...(plan.runtime === "k3d"
         ? [
             networkProblem(plan.network, owner),
-            // A cluster that stands has them: the local copies may go.
+            // Existing clusters have imported them, so the local copies may be gone.
             clusters.every(({ found }) => found) ? undefined : imagesProblem(settings.images),
           ]
         : []),

@@ -1,11 +1,11 @@
 /**
- * Builds the images a k3d cluster needs, on a machine that reaches no image registry: stand-ins for rancher/k3s,
- * k3d-proxy and k3d-tools, and a curl client for tests that look at the clusters from their Docker network.
+ * Builds the images for a k3d cluster on a machine that reaches no image registry: stand-ins for rancher/k3s, k3d-proxy
+ * and k3d-tools, and a curl client for tests inside the clusters' Docker network.
  *
- * They are made from what such a machine has: the Kubernetes binaries built by offline/, the Go programs beside
- * this file, and the host's busybox (static), iptables and curl. Each image is one layer, imported: no base image, no
- * builder. What they stand in for and leave unproved is told on top of k3s/main.go, proxy/main.go and tools/main.go;
- * the curl image stands in for curlimages/curl.
+ * They contain the Kubernetes binaries built by offline/, the Go programs beside this file, and the host's busybox
+ * (static), iptables and curl. Each image is one imported layer, without base image or builder. The comments on top of
+ * k3s/main.go, proxy/main.go and tools/main.go say what these stand-ins leave untested. The curl image stands in for
+ * curlimages/curl.
  *
  *     DOCKER_HOST=unix:///run/docker.sock node --import tsx offline/k3d-images/build.ts [tools directory]
  */
@@ -20,7 +20,7 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 
-/** Names of the built images; `k3s` goes to `k3d cluster create --image`, the next two into k3d's environment. */
+/** Names of the built images. Pass `k3s` to `k3d cluster create --image`, and the next two in k3d's environment. */
 export interface Images {
   /** The node image. */
   k3s: string;
@@ -37,18 +37,18 @@ export interface BuildArgs {
   dockerHost?: string;
   /** Where etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok are. Default: on PATH. */
   toolsDir?: string;
-  /** Called with a line for each image built. Default: nothing is said. */
+  /** Called with one line per built image. Default: no output. */
   progress?: (line: string) => void;
 }
 
 interface Recipe {
   /** Files from elsewhere: path in the image -> path on this machine. */
   files: Record<string, string>;
-  /** Path in the image -> where it leads. */
+  /** Path in the image -> target of the link. */
   links: Record<string, string>;
   /** Directories that must exist, without a leading slash. */
   directories: string[];
-  /** A Go program of ours: path in the image, and its folder beside this file. */
+  /** A Go program: its path in the image, and its folder beside this file. */
   program?: { path: string; folder: string };
   /** Dockerfile instructions. */
   changes: string[];
@@ -57,7 +57,7 @@ interface Recipe {
 const LABEL = "linkerd-multicluster-mesh.stand-in";
 const KUBERNETES = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok"];
 
-/** Builds what is not there yet for the same inputs; the same inputs give the same names. */
+/** Builds the missing images. The same inputs give the same names, so an existing image is used again. */
 export async function buildImages({ dockerHost, toolsDir, progress = () => undefined }: BuildArgs): Promise<Images> {
   const env = dockerHost === undefined ? process.env : { ...process.env, DOCKER_HOST: dockerHost };
   const base = await busybox();
@@ -119,7 +119,7 @@ async function busybox(): Promise<Recipe> {
   };
 }
 
-/** iptables as on the host: k3d's entrypoint rewrites the rules that the host's Docker put into the container. */
+/** The host's iptables: k3d's entrypoint rewrites the rules that the host's Docker put into the container. */
 async function firewall(): Promise<Partial<Recipe>> {
   const path = await realpath(await onPath("iptables-save", "apt-get install iptables"));
   const extensions = await glob("/usr/lib", "xtables");
@@ -147,7 +147,7 @@ async function build(
     return image;
   }
   const start = Date.now();
-  // Older builds of the same image, unless a container still uses them.
+  // Removes older builds of the same image, unless a container still uses them.
   await execute("docker", ["image", "prune", "--all", "--force", "--filter", `label=${LABEL}=${name}`], { env });
   const root = await mkdtemp(join(tmpdir(), `stand-in-${name}-`));
   try {
@@ -177,7 +177,7 @@ async function assemble(root: string, recipe: Recipe): Promise<void> {
   }
   for (const [path, target] of Object.entries(recipe.links)) {
     await mkdir(dirname(join(root, path)), { recursive: true });
-    // A program of our own wins over busybox's applet of the same name.
+    // A program in `files` or `program` wins over busybox's applet of the same name.
     await symlink(target, join(root, path)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "EEXIST") throw error;
     });
@@ -201,7 +201,7 @@ function ended(child: ReturnType<typeof spawn>, what: string): Promise<void> {
 
 type Hashes = Map<string, Promise<string>>;
 
-/** A digest over every byte that goes into the image, and over this file. */
+/** A digest of all contents of the image, and of this file. */
 async function inputHash(recipe: Recipe, hashes: Hashes): Promise<string> {
   const digest = createHash("sha256").update(await readFile(__filename));
   const { files, ...rest } = recipe;
@@ -237,7 +237,7 @@ function merge(...parts: Partial<Recipe>[]): Recipe {
   };
 }
 
-/** @param path directories as in PATH. Default: PATH and where Debian keeps a superuser's programs. */
+/** @param path directories as in PATH. Default: PATH and Debian's directories for a superuser's programs. */
 async function onPath(
   name: string,
   install: string,
@@ -256,7 +256,7 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Shared libraries of a binary, its loader included; none for a static one. */
+/** Shared libraries of a binary, including its loader. Empty for a static binary. */
 async function libraries(path: string): Promise<string[]> {
   const { stdout } = await execute("ldd", [path]).catch((error: { stderr?: string; stdout?: string }) => {
     if (`${error.stdout}${error.stderr}`.includes("not a dynamic executable")) return { stdout: "" };

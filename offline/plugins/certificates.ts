@@ -1,4 +1,4 @@
-// Certificates and requests of the tls stand-in, laid out as Go's crypto/x509 lays them out for the real provider: order
+// Certificates and requests of the tls stand-in. They have the layout of Go's crypto/x509 in the real provider: order
 // and criticality of extensions, string types, key identifiers, signature algorithm by key.
 import {
   type KeyObject,
@@ -138,7 +138,7 @@ function keyUsage(allowedUses: string[]): Buffer | undefined {
   return bits(bytes, 7 - (last & 7));
 }
 
-/** SHA-1 over the public key's bits; over their DER string for ED25519, as the real provider has it. */
+/** SHA-1 of the public key's bits. For ED25519, SHA-1 of their DER string, as in the real provider. */
 function subjectKeyId(publicKey: Buffer): Buffer {
   const content =
     elements(elements(publicKey)[0]?.content ?? Buffer.alloc(0))[1]?.content.subarray(1) ?? Buffer.alloc(0);
@@ -148,7 +148,7 @@ function subjectKeyId(publicKey: Buffer): Buffer {
     .digest();
 }
 
-/** A key from its PEM, with its algorithm in the provider's names. */
+/** Parses a key from PEM. The algorithm is named as in the provider. */
 export function parsePrivateKey(keyPem: string, what: string): { key: KeyObject; algorithm: Algorithm } {
   let key: KeyObject;
   try {
@@ -162,7 +162,7 @@ export function parsePrivateKey(keyPem: string, what: string): { key: KeyObject;
   return { key, algorithm };
 }
 
-/** The signature algorithm Go takes for a key, and the digest it means. */
+/** The signature algorithm that Go uses for a key, and its digest. */
 function signature(key: KeyObject): { algorithm: Buffer; digest: string | null } {
   if (key.asymmetricKeyType === "ed25519") return { algorithm: sequence(oid("1.3.101.112")), digest: null };
   if (key.asymmetricKeyType === "rsa") {
@@ -208,7 +208,7 @@ function certificate(
     throw new Error("Invalid Certificate Authority: Could not determine Authority Key Identifier");
   }
   const authorityKeyId = options.setAuthorityKeyId ? ownKeyId : issuer.name.equals(subject) ? undefined : issuer.keyId;
-  // A length of 0 is dropped: the real provider sets Go's MaxPathLen without MaxPathLenZero, which means «no limit».
+  // A length of 0 is dropped. The real provider sets Go's MaxPathLen without MaxPathLenZero, and that means "no limit".
   const constraints = [...(isCaCertificate ? [truth] : []), ...(maxPathLength > 0 ? [integer(maxPathLength)] : [])];
   const usage = keyUsage(options.allowedUses);
   const extended = options.allowedUses.flatMap((use) => EXTENDED_KEY_USAGES[use] ?? []);
@@ -289,7 +289,7 @@ function parseRequest(requestPem: string): { subject: Buffer; names: Buffer | un
     elements(it.content)[0]?.whole.equals(oid(EXTENSION_REQUEST)),
   );
   const extensions = wanted && elements(wanted.content)[1]?.content;
-  // Go rebuilds the name from the parts it knows: an e-mail address in a request does not reach the certificate.
+  // Go rebuilds the name from the parts it knows, so an e-mail address in a request does not reach the certificate.
   const carried = elements(name.content).filter((part) => !inside(part.content)[0]?.whole.equals(oid(EMAIL_ADDRESS)));
   return {
     subject: sequence(...carried.map((part) => part.whole)),
@@ -298,7 +298,7 @@ function parseRequest(requestPem: string): { subject: Buffer; names: Buffer | un
   };
 }
 
-/** Signs a request with a CA. `isCa` tells whether the signing certificate is a CA's at all. */
+/** Signs a request with a CA. `isCa` says whether the signing certificate is a CA certificate at all. */
 export function locallySigned(
   requestPem: string,
   caCertPem: string,

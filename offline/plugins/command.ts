@@ -1,7 +1,7 @@
-// Stand-in for the command provider plugin on a network that serves language packages only: command:local:Command as
-// the real provider behaves (its sources at 1.2.1: inputs, diff, what runs when, environment, errors, log, cancel).
-// Not served, and refused: assetPaths, archivePaths, command:local:run, everything remote.
-// Unproved by it: that the real plugin loads; Windows; the real one's wording where inputs have a wrong type.
+// Offline stand-in for the command provider plugin. Implements command:local:Command like the sources of the real
+// provider at 1.2.1: inputs, diff, which command runs when, environment, errors, log, cancel.
+// Not supported, and refused: assetPaths, archivePaths, command:local:run, everything remote.
+// Not tested by it: that the real plugin loads; Windows; the real error messages for inputs of a wrong type.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
@@ -23,7 +23,7 @@ const INPUTS: Record<string, { type: string; fits: (value: Value) => boolean }> 
   triggers: { type: "a list", fits: Array.isArray },
 };
 
-/** The properties that are inputs: state holds outputs too, and the engine adds inputs of its own (`version`, `__...`). */
+/** Keeps only inputs. State also contains outputs, and the engine adds its own inputs (`version`, `__...`). */
 function known(all: Properties): Properties {
   return Object.fromEntries(Object.entries(all).filter(([name]) => name in INPUTS));
 }
@@ -44,7 +44,7 @@ interface Outputs {
   stderr?: string;
 }
 
-/** Signals in Go's words, which the real provider's errors use. */
+/** Go's names for signals, as in the real provider's errors. */
 const SIGNALS: Record<string, string> = {
   SIGHUP: "hangup",
   SIGINT: "interrupt",
@@ -53,7 +53,7 @@ const SIGNALS: Record<string, string> = {
   SIGTERM: "terminated",
 };
 
-/** Hands complete lines to `log`, one after the other, and the unfinished last one when closed. */
+/** Passes complete lines to `log`, one after the other, and the unfinished last line on close. */
 function lineLogger(log: Operation["log"]) {
   let rest = "";
   let logged = Promise.resolve();
@@ -76,7 +76,7 @@ function environment(inputs: Inputs, previous: Outputs): NodeJS.ProcessEnv {
   return result;
 }
 
-/** Runs one command to its end and returns what it printed; an exit status other than 0 is an error. */
+/** Runs one command and returns its output. An exit status other than 0 is an error. */
 async function run(
   line: string,
   inputs: Inputs,
@@ -90,7 +90,7 @@ async function run(
   const failed = (why: string) =>
     new Error(`${why}: running ${JSON.stringify(line)}:\n${Buffer.concat(both).toString()}`);
   if (signal.aborted) throw failed("context canceled");
-  // spawn blames the program when it is the directory that is missing.
+  // Checked here because spawn blames the program when the directory is missing.
   if (inputs.dir && !statSync(inputs.dir, { throwIfNoEntry: false })?.isDirectory()) {
     throw failed(`chdir ${inputs.dir}: no such file or directory`);
   }
@@ -109,11 +109,11 @@ async function run(
   const logs = (...modes: string[]) => inputs.logging === undefined || modes.includes(inputs.logging);
   child.stdout?.on("data", capture(stdout, logs("stdout", "stdoutAndStderr")));
   child.stderr?.on("data", capture(stderr, logs("stderr", "stdoutAndStderr")));
-  // A command need not read all it is given.
+  // A command need not read all of its stdin.
   child.stdin?.on("error", (error: NodeJS.ErrnoException) => error.code !== "EPIPE" && child.emit("error", error));
   child.stdin?.end(inputs.stdin);
-  // Like Go's CommandContext in the real one: only the process itself is killed, and what it started is waited for as
-  // long as it holds the output open. It stays in the plugin's process group, which the engine ends last.
+  // Like Go's CommandContext in the real provider, this kills only the process itself. It then waits for its children
+  // as long as they keep the output open. They stay in the plugin's process group, and the engine ends that last.
   const kill = () => child.kill("SIGKILL");
   signal.addEventListener("abort", kill);
   const why = await new Promise<string | undefined>((resolve) => {
@@ -160,7 +160,7 @@ const localCommand: ResourceType = {
     const given = plain(inputs) as Inputs;
     const { stdout = "", stderr = "" } = state;
     if (operation.preview) {
-      // A new input alone leaves the outputs as they were: the real provider looks for changes among the old ones.
+      // A new input alone does not change the outputs: the real provider compares only the old inputs.
       const changed = differences(known(state), inputs, () => false).some(
         ({ path, kind }) => kind !== "add" || path.length > 1,
       );
@@ -178,7 +178,7 @@ const localCommand: ResourceType = {
     if (stored.delete !== undefined) await run(stored.delete, stored, stored, operation);
   },
 
-  // The real one has no Read: refresh believes the state.
+  // The real provider has no Read either: a refresh trusts the state.
   read: (state) => state,
 };
 

@@ -1,5 +1,5 @@
-// The little of DER (X.690) that certificates and requests need, both ways. Part of the tls stand-in: written here
-// because Node has no X.509 writer, and the engine waits for a plugin to load before it starts.
+// Reads and writes the part of DER (X.690) that certificates and requests need. Part of the tls stand-in. Written by
+// hand because Node.js has no X.509 writer, and a library would delay the engine: it waits for each plugin to load.
 
 export interface Element {
   tag: number;
@@ -18,9 +18,9 @@ export function der(tag: number, ...parts: Buffer[]): Buffer {
 const hexBytes = (hex: string) => Buffer.from(hex.length % 2 ? `0${hex}` : hex, "hex");
 
 export const sequence = (...parts: Buffer[]) => der(0x30, ...parts);
-/** A SET OF: DER wants its elements in order. */
+/** A SET OF. DER requires its elements to be sorted. */
 export const set = (...parts: Buffer[]) => der(0x31, ...parts.sort((one, other) => Buffer.compare(one, other)));
-/** An integer of 0 or more: a leading 0 keeps it from being read as negative. */
+/** A non-negative integer. A leading 0 keeps it from being read as negative. */
 export const integer = (value: bigint | number) => {
   const bytes = hexBytes(value.toString(16));
   return der(0x02, (bytes[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), bytes]) : bytes);
@@ -36,7 +36,7 @@ export function ascii(tag: number, text: string): Buffer {
   return der(tag, content);
 }
 
-/** Text as Go writes it: a PrintableString where its few characters suffice, else UTF-8. */
+/** Text as Go writes it: a PrintableString if that type has all its characters, else UTF-8. */
 export const text = (value: string) =>
   /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(value) ? ascii(0x13, value) : der(0x0c, Buffer.from(value));
 
@@ -56,7 +56,7 @@ export function time(date: Date): Buffer {
   return date.getUTCFullYear() < 2050 ? ascii(0x17, digits.slice(2)) : ascii(0x18, digits);
 }
 
-/** The elements that stand one after the other in some content. */
+/** Splits content into its elements. */
 export function elements(content: Buffer): Element[] {
   const found: Element[] = [];
   for (let at = 0; at < content.length;) {

@@ -1,10 +1,10 @@
-// Private keys of the tls stand-in, in every form tls.PrivateKey gives out: PEM (RSA: PKCS#1, ECDSA: SEC 1), PKCS#8,
+// Private keys of the tls stand-in, in all output forms of tls.PrivateKey: PEM (RSA: PKCS#1, ECDSA: SEC 1), PKCS#8,
 // OpenSSH, and the public key's PEM, authorized-keys line and fingerprints.
 import { type KeyObject, createHash, createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 
 export type Algorithm = "RSA" | "ECDSA" | "ED25519";
 export const ALGORITHMS: readonly string[] = ["RSA", "ECDSA", "ED25519"] satisfies Algorithm[];
-/** Curves in the provider's names, and in OpenSSL's. */
+/** Names of curves: the provider's, and OpenSSL's. */
 export const CURVES: Record<string, string> = {
   P224: "secp224r1",
   P256: "prime256v1",
@@ -28,7 +28,7 @@ export const pem = (label: string, content: Buffer) =>
     "",
   ].join("\n");
 
-/** Everything tls.PrivateKey puts out about a key. */
+/** All outputs of tls.PrivateKey for a key. */
 export function keyOutputs(key: KeyObject, algorithm: Algorithm): Record<string, string> {
   const form = ({ RSA: "pkcs1", ECDSA: "sec1", ED25519: "pkcs8" } as const)[algorithm];
   return {
@@ -45,7 +45,7 @@ const word = (value: number) => {
   return bytes;
 };
 const field = (content: Buffer | string) => Buffer.concat([word(Buffer.byteLength(content)), Buffer.from(content)]);
-/** A big integer: no leading zeros, but one where the first bit would make it negative (RFC 4251, 5). */
+/** A big integer: no leading zeros, except one if the first bit would make it negative (RFC 4251, 5). */
 const mpint = (content: Buffer) => {
   const short = content.subarray(content.findIndex((byte) => byte !== 0));
   return field((short[0] ?? 0) >= 0x80 ? Buffer.concat([Buffer.of(0), short]) : short);
@@ -71,7 +71,7 @@ function sshParts(key: KeyObject): { name: string; publicBlob: Buffer; privatePa
 }
 
 function openSshOutputs(key: KeyObject): Record<string, string> {
-  // OpenSSH knows no P-224: the real provider leaves all four empty too.
+  // OpenSSH does not support P-224. The real provider leaves all four empty too.
   if (key.asymmetricKeyDetails?.namedCurve === CURVES.P224) {
     return { privateKeyOpenssh: "", publicKeyOpenssh: "", publicKeyFingerprintMd5: "", publicKeyFingerprintSha256: "" };
   }

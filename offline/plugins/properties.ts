@@ -1,6 +1,6 @@
-// Property values as they cross the provider protocol, with its two marks: a secret is an object under a signature key,
-// an unknown is one reserved string. Part of the provider stand-ins for networks that serve language packages only.
-// Output values (a third mark) never come, because serve.ts does not announce them.
+// Property values in the provider protocol, with two of its marks. A secret is an object with a signature key. An
+// unknown is one reserved string. The third mark, output values, never occurs, because serve.ts does not announce it.
+// Part of the offline stand-ins for providers.
 import { isDeepStrictEqual } from "node:util";
 
 export type Value = null | boolean | number | string | Value[] | Properties;
@@ -8,7 +8,7 @@ export interface Properties {
   [name: string]: Value;
 }
 
-/** A difference between two property maps: where, which way, and whether it forces a replacement. */
+/** A difference between two property maps, and whether it forces a replacement. */
 export interface Change {
   path: (string | number)[];
   kind: "add" | "delete" | "update";
@@ -19,7 +19,7 @@ export interface Change {
 const SIGNATURE = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 
-/** Stands for any value the engine does not know yet (previews only). */
+/** Any value that the engine does not know yet (previews only). */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
 export const isMap = (value: Value | undefined): value is Properties =>
@@ -37,7 +37,7 @@ export function plain(value: Value): Value {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, plain(inner)]));
 }
 
-/** Every difference down to single leaves; `replaces` says which top-level properties force a replacement. */
+/** Lists all differences between single leaves. `replaces` says which top-level properties force a replacement. */
 export function differences(
   olds: Value | undefined,
   news: Value | undefined,
@@ -46,7 +46,7 @@ export function differences(
 ): Change[] {
   const deeper = (name: string | number, old: Value | undefined, now: Value | undefined) =>
     differences(old, now, replaces, [...path, name]);
-  // A secret is one leaf: telling which part of it changed would tell about its content.
+  // A secret is one leaf: showing which part of it changed would reveal something about its content.
   if (isMap(olds) && isMap(news) && !isSecret(olds) && !isSecret(news)) {
     const names = new Set([...Object.keys(olds), ...Object.keys(news)]);
     return [...names].flatMap((name) => deeper(name, olds[name], news[name]));

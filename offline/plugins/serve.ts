@@ -1,8 +1,8 @@
-// The provider protocol over gRPC, as far as resources without Read-time discovery need it: one Node process stands in
-// for a provider plugin on a network that serves language packages only. The program never imports it.
-// Why not `main` of @pulumi/pulumi/provider: it hides from a provider whether a call is a preview, the old inputs, the
-// timeout, the secrets it may accept and the engine's log.
-// Unproved here: Construct, Call, Invoke, import by id, provider configuration (accepted, not acted upon).
+// The provider protocol over gRPC, as far as resources without Read-time discovery need it. One Node.js process is an
+// offline stand-in for a provider plugin. The program never imports it.
+// `main` of @pulumi/pulumi/provider cannot be used: it hides whether a call is a preview, the old inputs, the timeout,
+// the secrets a provider may accept and the engine's log.
+// Not supported: Construct, Call, Invoke, import by id, provider configuration (accepted, but ignored).
 import * as grpc from "@grpc/grpc-js";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
@@ -13,19 +13,19 @@ import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as pb from "@pulumi/pulumi/proto/provider_pb";
 import { type Change, type Properties, differences } from "./properties";
 
-/** What one create, update or delete may use besides the properties. `name` is the resource's, not its URN. */
+/** The context of one create, update or delete. `name` is the resource's name, not its URN. */
 export interface Operation {
   name: string;
   preview: boolean;
-  /** Aborted by the engine's Cancel, by a cancelled call and when the resource's custom timeout is over. */
+  /** Aborted by the engine's Cancel, by a cancelled call, and at the resource's custom timeout. */
   signal: AbortSignal;
-  /** A line in the engine's log: `status` shows in the progress display only, as the real providers' does. */
+  /** Writes a line to the engine's log. As in the real providers, `status` shows only in the progress display. */
   log: (severity: "status" | "warning", line: string) => Promise<void>;
 }
 
 /** One resource type. Inputs and state keep their secret and unknown marks (properties.ts). */
 export interface ResourceType {
-  /** Reasons to refuse the inputs, by property; empty when they are good. */
+  /** Reasons to refuse the inputs, by property. Empty when they are valid. */
   check(inputs: Properties): { property: string; reason: string }[];
   diff(state: Properties, oldInputs: Properties, inputs: Properties): Change[];
   create(inputs: Properties, operation: Operation): Promise<{ id: string; state: Properties }>;
@@ -36,12 +36,12 @@ export interface ResourceType {
 
 export interface Provider {
   name: string;
-  /** Of the real provider it stands in for. */
+  /** Version of the real provider. */
   version: string;
   types: Record<string, ResourceType>;
 }
 
-// As the SDK's own servers: a message may carry a whole rendered chart.
+// The same limit as in the SDK's servers, because a message may contain a whole rendered chart.
 const CHANNEL = { "grpc.max_receive_message_length": 400 * 1024 * 1024 };
 const KINDS = {
   add: pb.PropertyDiff.Kind.ADD,
@@ -71,21 +71,21 @@ function diffResponse(changes: Change[]): pb.DiffResponse {
   response.setDiffsList(roots(changes));
   response.setReplacesList(roots(changes.filter((change) => change.replace)));
   for (const change of changes) {
-    // In the protocol each kind is followed by the same kind as a replacement.
+    // In the protocol, the number after each kind is its replacement variant.
     const kind = (KINDS[change.kind] + (change.replace ? 1 : 0)) as pb.PropertyDiff.Kind;
     response.getDetaileddiffMap().set(pathText(change.path), new pb.PropertyDiff().setKind(kind));
   }
   return response;
 }
 
-/** Not AbortSignal.timeout: as a part of AbortSignal.any it can be collected in Node.js 20, and then never fires. */
+/** Node.js 20 can garbage-collect an AbortSignal.timeout inside AbortSignal.any, and it then never fires. */
 function after(seconds: number): AbortSignal {
   const over = new AbortController();
   setTimeout(() => over.abort(), seconds * 1000).unref();
   return over.signal;
 }
 
-/** A handler that may throw; the signal ends with the call. */
+/** Wraps a handler that may throw. Its signal is aborted when the call is cancelled. */
 const unary =
   <Request, Response>(
     handle: (request: Request, signal: AbortSignal) => Response | Promise<Response>,
@@ -100,7 +100,7 @@ const unary =
     );
   };
 
-/** The gRPC methods of a provider; `engine` is the address of the engine's log, absent outside the engine. */
+/** The gRPC methods of a provider. `engine` is the address of the engine's log, absent when run without an engine. */
 export function methods(provider: Provider, engine?: string): grpc.UntypedServiceImplementation {
   const client = engine ? new EngineClient(engine, grpc.credentials.createInsecure(), CHANNEL) : undefined;
   const cancel = new AbortController();
@@ -123,7 +123,7 @@ export function methods(provider: Provider, engine?: string): grpc.UntypedServic
           .setMessage(line)
           .setEphemeral(severity === "status");
         request.setSeverity(severity === "warning" ? LogSeverity.WARNING : LogSeverity.INFO);
-        // A log line the engine does not take must not fail the resource; the engine shows a plugin's stderr.
+        // A log line that the engine refuses must not fail the resource. The engine shows a plugin's stderr instead.
         client.log(request, (error) => {
           if (error) console.error(line);
           resolve();
@@ -187,7 +187,7 @@ export function methods(provider: Provider, engine?: string): grpc.UntypedServic
   };
 }
 
-/** Serves the provider to the engine that started this process, which reads the port from the first line printed. */
+/** Serves the provider to the engine that started this process. The engine reads the port from the first line. */
 export async function serve(provider: Provider): Promise<void> {
   const server = new grpc.Server(CHANNEL);
   server.addService(ResourceProviderService, methods(provider, process.argv[2]));
@@ -196,7 +196,7 @@ export async function serve(provider: Provider): Promise<void> {
     server.bindAsync("127.0.0.1:0", credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
   });
   console.log(String(port));
-  // An engine that was killed cannot end its plugins; the real ones notice by asking it for its health.
+  // A killed engine cannot end its plugins, so they watch for its end. Real plugins ask the engine for its health.
   const engine = process.ppid;
   setInterval(() => process.ppid !== engine && process.exit(0), 5_000).unref();
 }

@@ -1,9 +1,8 @@
-// Stand-in for the tls provider plugin on a network that serves language packages only: PrivateKey, CertRequest,
-// SelfSignedCert and LocallySignedCert as the real provider behaves (read in terraform-provider-tls 4.2.1, older than what
-// the SDK wraps): defaults, what replaces, renewal, secrets, certificates as Go's crypto/x509 writes them.
-// Not served, and refused: the write-only inputs (privateKeyPemWo, caPrivateKeyPemWo), getCertificate, getPublicKey.
-// Unproved by it: that the real plugin loads; that its state, upgraded from this one's, shows no difference; the real
-// one's wording of errors.
+// Offline stand-in for the tls provider plugin. Implements PrivateKey, CertRequest, SelfSignedCert and
+// LocallySignedCert like the sources of terraform-provider-tls 4.2.1, an older version than the SDK wraps: defaults,
+// replacements, renewal, secrets, and certificates as Go's crypto/x509 writes them.
+// Not supported, and refused: the write-only inputs (privateKeyPemWo, caPrivateKeyPemWo), getCertificate, getPublicKey.
+// Not tested by it: that the real plugin loads; that it sees no difference in state from this one; its error messages.
 import { createHash } from "node:crypto";
 import { version } from "@pulumi/tls/package.json";
 import {
@@ -21,7 +20,7 @@ import type { Operation, Provider, ResourceType } from "./serve";
 
 interface Input {
   required?: true;
-  /** What the resource has when the input is not given. */
+  /** The resource's value when the input is not given. */
   default?: Value;
   /** The reason to refuse a value, if there is one. */
   refuse?: (value: Value) => string | undefined;
@@ -32,9 +31,9 @@ interface Created {
 }
 interface Specification {
   inputs: Record<string, Input>;
-  /** Outputs only creation tells; unknown in the preview of one. */
+  /** Outputs that are unknown in the preview of a creation. */
   computed: string[];
-  /** Properties that are secret whatever the program says. */
+  /** Properties that are always secret. */
   secrets: string[];
   create: (inputs: Properties, log: Operation["log"]) => Created | Promise<Created>;
 }
@@ -47,7 +46,7 @@ const atLeast = (least: number) => (value: Value) =>
   Number.isInteger(value) && (value as number) >= least
     ? undefined
     : `must be a whole number of at least ${least}, and it is ${JSON.stringify(value)}`;
-// The real provider refuses them since 4.0.0, though the SDK's own documentation lists them in camel case.
+// The real provider refuses other uses since 4.0.0. The SDK's own documentation lists them in camel case, which fails.
 const uses = (value: Value) => {
   if (!Array.isArray(value)) return `must be a list, and it is ${JSON.stringify(value)}`;
   return value.map((use) => (use === UNKNOWN ? undefined : oneOf(ALLOWED_USES)(use))).find((reason) => reason);
@@ -123,19 +122,19 @@ const locallySignedCert: Specification = {
   },
 };
 
-/** Whether a certificate has reached its end, less its early renewal hours. */
+/** Whether a certificate has ended or is within its early renewal hours. */
 function due(state: Properties, earlyRenewalHours: Value | undefined): boolean {
   const { validityEndTime } = plain(state) as { validityEndTime?: string };
   if (validityEndTime === undefined) return false;
   return Date.parse(validityEndTime) - Number(earlyRenewalHours ?? 0) * 3_600_000 <= Date.now();
 }
 
-/** The resource type a specification describes. */
+/** Makes a resource type from its specification. */
 function resourceType({ inputs: expected, computed, secrets, create }: Specification): ResourceType {
   const renews = "earlyRenewalHours" in expected;
   const get = (values: Properties, name: string) => plain(values[name] ?? null);
 
-  /** The properties a resource with these inputs has before anything is computed. */
+  /** The properties of a resource with these inputs, before any output is computed. */
   const planned = (inputs: Properties): Properties => {
     const properties: Properties = {};
     for (const [name, input] of Object.entries(expected)) {
@@ -169,7 +168,7 @@ function resourceType({ inputs: expected, computed, secrets, create }: Specifica
 
     diff(state, _oldInputs, inputs) {
       const news = planned(inputs);
-      // Computed when not given, and then kept: taking it away changes nothing.
+      // The provider computes it when it is not given. Removing the input therefore changes nothing.
       if (news.maxPathLength === undefined && state.maxPathLength !== undefined)
         news.maxPathLength = state.maxPathLength;
       const names = Object.keys(planned({ ...state, ...inputs }));
@@ -185,7 +184,7 @@ function resourceType({ inputs: expected, computed, secrets, create }: Specifica
     async create(inputs, operation) {
       const properties = planned(inputs);
       if (operation.preview) {
-        // A path length that is not given is computed too.
+        // The provider also computes a path length that is not given.
         const open = [...computed, ...secrets, ...("maxPathLength" in expected ? ["maxPathLength"] : [])];
         const unknown = Object.fromEntries(open.map((name) => [name, UNKNOWN]));
         return { id: "", state: marked({ ...unknown, ...properties }) };
@@ -194,7 +193,7 @@ function resourceType({ inputs: expected, computed, secrets, create }: Specifica
       return { id, state: marked({ ...properties, ...outputs, id }) };
     },
 
-    // Only what does not replace comes here: the early renewal hours, and what follows from them.
+    // Only changes without replacement come here: the early renewal hours and their consequences.
     update: (state, inputs) => Promise.resolve(marked({ ...state, ...planned(inputs) })),
     delete: () => Promise.resolve(),
     read: (state) =>

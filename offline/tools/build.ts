@@ -1,6 +1,6 @@
-// Builds the tools from pinned Go modules, for networks where their publishers' downloads cannot be reached but Go's
-// module proxy can. It builds the real tools. Two of them are older than the released ones, because no newer version is
-// served as a Go module: the Node.js language host (3.68.0) and the kubernetes provider (4.25.0).
+// Builds the tools from pinned Go modules, for networks that reach Go's module proxy but not the publishers' downloads.
+// These are the real tools. Two of them are older than the released ones, because no newer version is served as a Go
+// module: the Node.js language host (3.68.0) and the kubernetes provider (4.25.0).
 //
 // By hand: node --import tsx offline/tools/build.ts etcd kwok
 import { createHash } from "node:crypto";
@@ -12,19 +12,19 @@ import { cacheDirectory } from "../../lib/paths";
 import { capture, run, say, UserError } from "../../lib/run";
 import { exclusively, toolsLock } from "../../lib/locks";
 
-/** A folder beside this file: go.mod and go.sum, and what to build with them. */
+/** A folder beside this file with go.mod and go.sum, and the packages to build with them. */
 interface Module {
   version: string;
   packages: string[];
-  /** Name of the one executable where it is not the package's. */
+  /** Name of the executable if it differs from the package's. */
   output?: string;
-  /** Linker flags; they stamp the version, which Go's module builds leave out. */
+  /** Linker flags that set the version, because a build from Go modules leaves it out. */
   stamp?: string;
-  /** Seconds on two cores with nothing in Go's caches. */
+  /** Build time in seconds, on two cores with empty Go caches. */
   seconds: number;
-  /** Files of a module that the folder's own program embeds. */
+  /** Files of a module that the program in this folder embeds. */
   embeds?: { module: string; files: string[] };
-  /** A script of the folder that is put beside the executables. */
+  /** A script in this folder that is copied beside the executables. */
   launcher?: string;
 }
 
@@ -52,7 +52,7 @@ const modules: Record<string, Module> = {
     version: "v3.259.0",
     packages: ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
     stamp: `-X ${pulumiVersion}.Version=v3.259.0`,
-    // Beside the engine, where it looks for its language hosts. It warns of one that is elsewhere on PATH.
+    // The engine looks for language hosts beside itself first, and warns about one elsewhere on PATH.
     launcher: "pulumi-language-nodejs",
     seconds: 276,
   },
@@ -67,7 +67,7 @@ const modules: Record<string, Module> = {
     version: "v4.25.0",
     packages: ["."],
     output: "pulumi-resource-kubernetes",
-    // The engine warns of a provider that says it is older than the one it asked for. It does not compare what follows the plus.
+    // The engine warns about a provider that reports an older version than requested. It ignores a suffix after "+".
     stamp: `-X ${providerModule}/pkg/version.Version=${dependencies["@pulumi/kubernetes"]}+built.from.4.25.0`,
     seconds: 613,
     embeds: {
@@ -93,7 +93,7 @@ const modules: Record<string, Module> = {
 
 const kept = path.join(cacheDirectory(), "tools");
 
-/** Where a module's executables are kept; another version, recipe or set of checksums gets another directory. */
+/** The directory for a module's executables. Each version, recipe and set of checksums has its own. */
 export function builtDirectory(name: string): string {
   const module = lookUp(name);
   const hash = createHash("sha256").update(JSON.stringify(module));
@@ -101,16 +101,16 @@ export function builtDirectory(name: string): string {
   return path.join(kept, `${name}-${module.version}-${hash.digest("hex").slice(0, 12)}`);
 }
 
-/** Whether a module was built on this machine, by whichever clone. */
+/** Whether any clone has built the module on this machine. */
 export function isBuilt(name: string): boolean {
   return fs.existsSync(builtDirectory(name));
 }
 
 /**
- * Builds what is not built yet, one after the other, and keeps it for every clone.
+ * Builds the missing modules one after the other, and keeps them for all clones.
  *
- * @returns the directories that hold the executables
- * @throws UserError without Go 1.26, or when a build fails: names the log
+ * @returns the directories with the executables
+ * @throws UserError without Go 1.26, or when a build fails. It then names the log.
  */
 export async function build(names: string[]): Promise<string[]> {
   if (!names.every(isBuilt)) {
@@ -130,7 +130,7 @@ async function buildMissing(names: string[]): Promise<void> {
 
 async function buildOne(name: string): Promise<void> {
   const module = lookUp(name);
-  // Never in the work tree: what is embedded has to be copied beside the program, and `git status` stays clean.
+  // Builds outside the work tree: embedded files must be copied beside the program, and would show in `git status`.
   const directory = path.join(kept, `.build-${name}`);
   fs.rmSync(directory, { recursive: true, force: true });
   fs.mkdirSync(path.join(directory, "bin"), { recursive: true });
@@ -176,7 +176,7 @@ async function buildOne(name: string): Promise<void> {
 }
 
 function goEnvironment(): Record<string, string> {
-  // -mod=readonly: what go.sum does not vouch for is refused.
+  // -mod=readonly refuses modules that are not in go.sum.
   const flags = [process.env.GOFLAGS, "-trimpath", "-buildvcs=false", "-mod=readonly"];
   return { CGO_ENABLED: "0", GOTOOLCHAIN: "local", GOWORK: "off", GOFLAGS: flags.filter(Boolean).join(" ") };
 }
@@ -191,13 +191,13 @@ async function checkGo(): Promise<void> {
   );
 }
 
-/** Files that a build is made from. What a build once copied beside them does not count. */
+/** The source files of a build, without any files that an earlier build copied beside them. */
 function sources(name: string): string[] {
   const { launcher } = lookUp(name);
   return fs.readdirSync(path.join(__dirname, name)).filter((file) => /\.(go|mod|sum)$/.test(file) || file === launcher);
 }
 
-/** Seconds on this machine, going by the number of its cores; linking does not get faster with them. */
+/** Build time in seconds on this machine, by its number of cores. Linking does not get faster with more cores. */
 function estimate(name: string): number {
   return Math.round(lookUp(name).seconds * Math.max(0.25, 2 / os.availableParallelism()));
 }

@@ -5,16 +5,19 @@ import type { Workload } from "./inFlight";
 import type { Access } from "./kubeconfig";
 import { newestPods, type Owner } from "./newestPods";
 
-/** An API server that starts, or hangs, must not keep the others from being asked. */
+/** Limits each request, so that an API server that starts or hangs does not delay the checks of the others. */
 const requestSeconds = 5;
 
 /** How many lines of a log are shown, and how much of each. */
 const [logLines, lineLength] = [10, 500];
 
-/** https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md and Karpenter's, of a pod that gets a node. */
+/**
+ * Reasons of the events for a pod that gets a new node, from Karpenter and from the cluster autoscaler:
+ * https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md
+ */
 const scaleUpReasons = ["TriggeredScaleUp", "Nominated"];
 
-/** One cluster, asked after its pods while an update waits for them. */
+/** A client for one cluster's pods while an update waits for them. */
 export class WatchedCluster {
   private constructor(
     private readonly core: k8s.CoreV1Api,
@@ -24,7 +27,7 @@ export class WatchedCluster {
     private readonly namespace: string,
   ) {}
 
-  /** @param signal ends all requests */
+  /** @param signal aborts all requests */
   static async connect({ kubeconfig }: Access, signal: AbortSignal): Promise<WatchedCluster> {
     const { KubeConfig, CoreV1Api, AppsV1Api, BatchV1Api, ServerConfiguration, createConfiguration, wrapHttpLibrary } =
       await client();
@@ -40,7 +43,7 @@ export class WatchedCluster {
         send: async (request) => {
           request.setSignal(AbortSignal.any([signal, after(requestSeconds)]));
           const response = await httpApi.send(request).toPromise();
-          // An empty log has none, and the client refuses to read it then.
+          // An empty log comes without a content type, and the client refuses to read it then.
           response.headers["content-type"] ??= "text/plain";
           return response;
         },
@@ -78,14 +81,14 @@ export class WatchedCluster {
     return waiting.flat();
   }
 
-  /** Whether an autoscaler makes a node for the pod. */
+  /** Whether an autoscaler is creating a node for the pod. */
   async isScaledUp({ namespace, uid }: Fault): Promise<boolean> {
     const fieldSelector = `involvedObject.uid=${uid}`;
     const { items } = await this.core.listNamespacedEvent({ namespace, fieldSelector });
     return items.some((event) => scaleUpReasons.includes(event.reason ?? ""));
   }
 
-  /** The last lines of a container that crashed: of its previous start, else of this one. */
+  /** The last log lines of a crashed container: from its previous run, else from the current one. */
   async logOf({ namespace, pod, container }: Fault): Promise<{ log: string[]; noLog?: string; previous: boolean }> {
     let noLog = "";
     for (const previous of [true, false]) {
@@ -111,7 +114,7 @@ export class WatchedCluster {
     return namespace ?? this.namespace;
   }
 
-  /** Undefined while it is not made yet. */
+  /** Undefined if it does not exist yet. */
   private async owner(workload: Workload): Promise<Owner | undefined> {
     const { kind, name } = workload;
     const where = { name, namespace: this.namespaceOf(workload) };
@@ -132,14 +135,14 @@ export class WatchedCluster {
   }
 }
 
-/** Not AbortSignal.timeout: as a part of AbortSignal.any it can be collected in Node.js 20, and then never fires. */
+/** Node.js 20 can garbage-collect an AbortSignal.timeout inside AbortSignal.any, and it then never fires. */
 function after(seconds: number): AbortSignal {
   const over = new AbortController();
   setTimeout(() => over.abort(), seconds * 1000).unref();
   return over.signal;
 }
 
-/** Why a request brought nothing, in one line. */
+/** Why a request failed, in one line. */
 export function whyNot(error: unknown): string {
   return (error as Error).name === "AbortError" ? `no answer within ${requestSeconds} s` : reason(error);
 }

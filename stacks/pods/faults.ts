@@ -6,48 +6,49 @@ export interface Fault {
   workload: Workload;
   namespace: string;
   pod: string;
-  /** The pod's, for asking after its events. */
+  /** The pod's UID, for looking up its events. */
   uid: string;
   problem: "crash" | "image" | "scheduling";
-  /** Undefined where the whole pod waits, for a node. */
+  /** Undefined where the whole pod waits for a node. */
   container?: string;
   /** In the words of the kubelet or the scheduler. Example: `CrashLoopBackOff, last exit code 1 (Error), 3 restarts` */
   reason: string;
 }
 
 /**
- * How long each problem must last before it is a fault, in seconds. A fault is to be told within 90 s, and what is not in
- * here goes for noticing it (watch.ts) and for reading logs.
+ * How long each problem must last before it is a fault, in seconds. A fault must be reported within 90 s. The rest of
+ * that time is for noticing it (watch.ts) and for reading logs.
  */
 export const patience: Record<Fault["problem"], number> = { crash: 60, image: 45, scheduling: 60 };
 
 /**
- * A container that has run for less than this since its last crash may be about to crash again. As long as that, since a
- * container that crashes every 40 s is running when its minute is over, and crashes for the third time after 90 s.
+ * A container that has run for less than this since its last crash may be about to crash again. The limit must be this
+ * long: a container that crashes every 40 s is running when its minute is over, and crashes a third time after 90 s.
  */
 const steadySeconds = 25;
 
-/** A container that was ready for so long has recovered: a later crash is another story. */
+/** A container that was ready for this long has recovered. A later crash counts as a new problem. */
 const recoveredSeconds = 60;
 
-/** The container cannot get its image, and the kubelet tries again: pkg/kubelet/images/types.go */
+/** Reasons of a kubelet that cannot get an image and retries: pkg/kubelet/images/types.go */
 const imageReasons = [
   "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "ImageInspectError", "InvalidImageName", "RegistryUnavailable",
   "SignatureValidationFailed",
 ]; // prettier-ignore
 
-/** The container cannot be started, and the kubelet tries again: pkg/kubelet/container/sync_result.go */
+/** Reasons of a kubelet that cannot start a container and retries: pkg/kubelet/container/sync_result.go */
 const startReasons = ["CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PostStartHookError"];
 
 interface History {
-  /** When the container was first seen crashed. */
+  /** When a check first found the container crashed. */
   crashedAt?: number;
-  /** Which start of the container is running, in the cluster's clock, and since when, in ours: the two may differ. */
+  /** Start time of the running container, by the cluster's clock. It identifies the run. */
   startedAt?: number;
+  /** When that run was first seen, by our clock. The two clocks may differ. */
   upSince?: number;
 }
 
-/** Judges pods as they are seen again and again: most problems of a start pass. */
+/** Judges pods over repeated checks, because most problems during a start go away. */
 export class FaultFinder {
   private readonly histories = new Map<string, History>();
   private readonly since = new Map<string, number>();
@@ -58,7 +59,7 @@ export class FaultFinder {
   /**
    * @param pods all that the workload is waiting for
    * @param now milliseconds
-   * @returns those problems that have lasted too long
+   * @returns the problems that have lasted too long
    */
   judge(workload: Workload, pods: Pod[], now: number): Fault[] {
     return pods.flatMap((pod) => {
@@ -97,9 +98,9 @@ export class FaultFinder {
     return now - since >= seconds * 1000;
   }
 
-  /** Whether the container crashed long ago, is not up now, and was given more than one chance. */
+  /** Whether the container crashed long enough ago, is not up now, and had more than one chance. */
   private crashes(pod: Pod, status: ContainerStatus, now: number): boolean {
-    // A Job replaces a pod whose containers are never restarted: its crashes belong together.
+    // A Job may replace the pod instead of restarting its containers. The crashes of those pods count together.
     const job = pod.metadata?.ownerReferences?.find(({ kind }) => kind === "Job");
     const key = `${job?.uid ?? pod.metadata?.uid} ${status.name}`;
     const history = this.histories.get(key) ?? {};
@@ -126,7 +127,7 @@ export class FaultFinder {
 function crashReason({ state, lastState, restartCount }: ContainerStatus): string {
   const ended = state?.terminated ?? lastState?.terminated;
   const waiting = state?.waiting;
-  // The kubelet's words about a back-off are the wait and the pod's name.
+  // The kubelet's message about a back-off contains only the waiting time and the pod's name.
   const message = ended?.message ?? (waiting?.reason === "CrashLoopBackOff" ? undefined : waiting?.message);
   return [
     ...(waiting?.reason ? [waiting.reason] : []),

@@ -16,7 +16,7 @@ export interface Workload {
   name: string;
 }
 
-/** Keeps track of the workloads that the engine has begun and not ended, by its events. */
+/** Tracks, from the engine's events, the workloads that it is working on. */
 export class WorkloadsInFlight {
   private readonly begun = new Map<string, { workload: Workload; at: number }>();
 
@@ -29,19 +29,19 @@ export class WorkloadsInFlight {
     if (ended) this.begun.delete(key(ended));
   }
 
-  /** Those that were begun at this moment or before. */
+  /** Workloads in flight that were begun at this moment or before. */
   begunBy(moment: number): Workload[] {
     return [...this.begun.values()].filter(({ at }) => at <= moment).map(({ workload }) => workload);
   }
 }
 
-/** A replacement has several steps of one URN. */
+/** Includes the operation, because a replacement has several steps with one URN. */
 function key({ op, urn }: StepMetadata): string {
   return `${op} ${urn}`;
 }
 
 function workloadOf({ op, provider, new: state }: StepMetadata): Workload | undefined {
-  // Clusters are named by their providers: clusterProvider in components/clusters/cluster.ts.
+  // The provider's name contains the cluster's: clusterProvider in components/clusters/cluster.ts.
   const [, cluster] = /pulumi:providers:kubernetes::mesh-(.+?)::/.exec(provider ?? "") ?? [];
   const { kind, metadata } = (state?.inputs ?? {}) as {
     kind?: string;

@@ -7,15 +7,15 @@ import { chooseRuntime, readStackFile } from "../stackFile";
 
 /** How to reach one cluster of a stack. */
 export interface Access {
-  /** With credentials: never to be printed. */
+  /** Contains credentials: never print it. */
   kubeconfig: string;
-  /** The file that kubectl must be told of; undefined where it looks anyway. */
+  /** The value for kubectl's --kubeconfig; undefined where kubectl finds the file by itself. */
   file?: string;
 }
 
 /**
- * Finds a cluster's kubeconfig while its stack is being updated, when the stack's outputs may not be there yet. The
- * engine's events do not have it: it is a secret.
+ * Finds a cluster's kubeconfig during an update, when the stack's outputs may not exist yet. The engine's events do not
+ * contain it, because it is a secret.
  *
  * @param cluster its name in the mesh
  * @throws Error when the cluster has no kubeconfig

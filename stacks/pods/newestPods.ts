@@ -1,6 +1,6 @@
 import type { DaemonSet, Deployment, Job, KubernetesObject, Pod, ReplicaSet, StatefulSet } from "../../verify/api";
 
-/** A workload as the API server has it. */
+/** A workload as the API server returns it. */
 export type Owner =
   | { kind: "Deployment"; object: Deployment }
   | { kind: "StatefulSet"; object: StatefulSet }
@@ -12,11 +12,11 @@ export type Owner =
 const revision = "deployment.kubernetes.io/revision";
 
 /**
- * The pods that decide whether a workload becomes ready: its own, of its newest revision. A pod of an older revision may
+ * The pods that decide whether a workload becomes ready: those of its newest revision. A pod of an older revision may
  * crash while its replacement comes up.
  *
- * @param replicaSets those of the namespace
- * @param pods those of the namespace
+ * @param replicaSets all in the namespace
+ * @param pods all in the namespace
  */
 export function newestPods(owner: Owner, replicaSets: ReplicaSet[], pods: Pod[]): Pod[] {
   const living = pods.filter((pod) => !pod.metadata?.deletionTimestamp);
@@ -28,7 +28,7 @@ export function newestPods(owner: Owner, replicaSets: ReplicaSet[], pods: Pod[])
       return of(owner.object);
     case "Deployment": {
       const { metadata, status } = owner.object;
-      // Until its controller has seen the change, the newest ReplicaSet is the old one.
+      // Until the controller has seen the change, the newest ReplicaSet is still the old one.
       if ((status?.observedGeneration ?? 0) < (metadata?.generation ?? 0)) return [];
       const newest = replicaSets.find(
         (set) =>
@@ -38,7 +38,7 @@ export function newestPods(owner: Owner, replicaSets: ReplicaSet[], pods: Pod[])
     }
     case "StatefulSet": {
       const { spec, status } = owner.object;
-      // With the default policy an old pod that is not ready holds up its own replacement:
+      // With the default policy, an old pod that is not ready blocks its own replacement:
       // https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
       if (spec?.podManagementPolicy !== "Parallel") return of(owner.object);
       return of(owner.object).filter(
@@ -52,7 +52,7 @@ export function newestPods(owner: Owner, replicaSets: ReplicaSet[], pods: Pod[])
       );
     }
     case "Job":
-      // A Job answers a failed pod with another one.
+      // A Job replaces a failed pod with a new one.
       return of(owner.object)
         .sort((a, b) => created(a) - created(b))
         .slice(-1);

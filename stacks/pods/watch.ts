@@ -7,23 +7,23 @@ import { type Workload, WorkloadsInFlight } from "./inFlight";
 import type { Access } from "./kubeconfig";
 import { describeFaults, nextCommands, type Report } from "./words";
 
-/** When pods are looked at, in seconds. */
+/** When pods are checked, in seconds. */
 const pace = {
-  /** A workload that is ready sooner costs nothing. */
+  /** Workloads that are ready sooner are never checked. */
   after: 5,
   every: 3,
 };
 
 /**
- * Looks at the pods that an update is waiting for, and says why one of them will not become ready. The kubernetes provider
- * waits for ten minutes, and says little until then.
+ * Checks the pods that an update is waiting for, and reports why one of them will not become ready. The kubernetes
+ * provider waits for ten minutes, and says little until then.
  */
 export class PodWatch {
   private readonly inFlight = new WorkloadsInFlight();
   private readonly clusters = new Map<string, { access: Access; cluster: WatchedCluster }>();
   private readonly over = new AbortController();
   private readonly stop = new AbortController();
-  /** Why a cluster's pods could not be looked at the last time. */
+  /** Why the last check of a cluster's pods failed, by cluster. */
   private readonly blind = new Map<string, string>();
   private reports: Report[] = [];
 
@@ -33,17 +33,17 @@ export class PodWatch {
     private readonly seconds = pace,
   ) {}
 
-  /** Fires when a fault is certain and has been told: the update had better stop. */
+  /** Fires when a fault is certain and has been reported: the update should stop. */
   get faultFound(): AbortSignal {
     return this.stop.signal;
   }
 
-  /** Takes note of what the engine does. */
+  /** Must be called with every event of the engine. */
   see(event: EngineEvent): void {
     this.inFlight.see(event, Date.now());
   }
 
-  /** Looks again and again, until a fault is found or `end` is called. */
+  /** Checks repeatedly until a fault is found or `end` is called. */
   async run(): Promise<void> {
     for (;;) {
       await sleep(this.seconds.every * 1000, undefined, { signal: this.over.signal }).catch(() => {});
@@ -52,24 +52,24 @@ export class PodWatch {
       if (this.over.signal.aborted) return;
       if (this.reports.length === 0) continue;
       for (const line of describeFaults(this.reports)) say(line);
-      say("\nPulumi would wait for ten minutes. It is being stopped now, and writes its state first ...\n");
+      say("\nPulumi would wait for ten minutes. Stopping it now; it writes its state first ...\n");
       this.stop.abort();
       return;
     }
   }
 
-  /** Ends the watch: the update is over. */
+  /** Ends the watch when the update is over. */
   end(): void {
     this.over.abort();
   }
 
-  /** What to say when the update has failed. */
+  /** The lines to print when the update has failed. */
   lastWords(): string[] {
     if (this.reports.length > 0) {
-      // At a terminal Pulumi's display has overwritten the first telling.
+      // In a terminal, Pulumi's display has overwritten the first report.
       return [...(process.stderr.isTTY ? describeFaults(this.reports) : []), ...nextCommands(this.reports)];
     }
-    return [...this.blind].map(([cluster, why]) => `The pods of cluster ${cluster} could not be looked at: ${why}`);
+    return [...this.blind].map(([cluster, why]) => `The pods of cluster ${cluster} could not be checked: ${why}`);
   }
 
   private async look(): Promise<Report[]> {
@@ -112,18 +112,18 @@ export class PodWatch {
     return reports;
   }
 
-  /** Whether an autoscaler makes a node for the pod, or nobody can tell. */
+  /** Whether an autoscaler is creating a node for the pod. True also if that cannot be found out. */
   private async mayBeScaledUp(name: string, cluster: WatchedCluster, fault: Fault): Promise<boolean> {
     try {
       return await cluster.isScaledUp(fault);
     } catch (error) {
-      this.note(name, `${fault.reason}; whether an autoscaler works on it is unknown: ${whyNot(error)}`);
+      this.note(name, `${fault.reason}; whether an autoscaler is creating a node is unknown: ${whyNot(error)}`);
       return true;
     }
   }
 
   private note(cluster: string, why: string): void {
-    // Requests that the end of the update cut off say nothing of the cluster.
+    // The end of the update cuts off requests. Such a failure says nothing about the cluster.
     if (!this.over.signal.aborted) this.blind.set(cluster, why);
   }
 
@@ -137,7 +137,7 @@ export class PodWatch {
   }
 }
 
-/** Replicas of one workload have the same fault: the first is enough. */
+/** Keeps one fault per workload, problem and container: replicas have the same fault. */
 function onePerReplica(faults: Fault[]): Fault[] {
   const keyOf = ({ workload: { kind, namespace, name }, problem, container }: Fault) =>
     [kind, namespace, name, problem, container].join(" ");

@@ -1,20 +1,20 @@
 import type { Fault } from "./faults";
 
-/** A fault with all that a person is told of it. */
+/** A fault with everything that is reported to the user. */
 export interface Report extends Fault {
-  /** The container's last log lines; none where the problem makes no log. */
+  /** The container's last log lines; empty where the problem produces no log. */
   log: string[];
-  /** Why they could not be read. */
+  /** Why the log lines could not be read. */
   noLog?: string;
-  /** Whether they are from before the container's last restart. */
+  /** Whether the log lines are from before the container's last restart. */
   previous: boolean;
   /** Context for kubectl. */
   context: string;
-  /** Kubeconfig for kubectl, where it would not look by itself. */
+  /** Kubeconfig for kubectl; absent where kubectl finds it by itself. */
   file?: string;
 }
 
-/** Where and why. */
+/** Says where each fault is, and why. */
 export function describeFaults(reports: Report[]): string[] {
   return reports.flatMap((report) => {
     const { workload, namespace, pod, container, reason, log, noLog } = report;
@@ -31,7 +31,7 @@ export function describeFaults(reports: Report[]): string[] {
   });
 }
 
-/** What to type next. */
+/** The commands to type next. */
 export function nextCommands(reports: Report[]): string[] {
   return ["", ...reports.flatMap(commandsFor), ""];
 }

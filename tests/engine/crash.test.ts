@@ -1,6 +1,6 @@
 /**
- * `npm start` of a mesh with a pod that will not become ready says why and stops, instead of waiting for ten minutes. Told in
- * order on one stack of one cluster.
+ * `npm start` of a mesh with a pod that will not become ready says why and stops, instead of waiting for ten minutes.
+ * The tests run in order, on one stack of one cluster.
  *
  * Pods on kwok never crash, so the test plays the kubelet: a scheduling gate keeps the scheduler and kwok away from the pod,
  * and the test writes a status as kubelets do. The scheduler's own refusals are real.
@@ -39,7 +39,7 @@ async function east(): Promise<Api> {
   return eventually(() => new Api(fs.readFileSync(file, "utf8")), 300);
 }
 
-/** What a kubelet reports of a container that ended for the fourth time. */
+/** A kubelet's report of a container that ended for the fourth time. */
 async function crash(api: Api, pod: string, container: string): Promise<void> {
   const ended = new Date().toISOString();
   const statuses = [
@@ -97,7 +97,7 @@ test("a crash loop stops npm start, which names container and reason, and what t
   assert.ok(seconds < 90, `${seconds} s`);
 });
 
-test("after the repair npm start goes on, whatever becomes of the old pod", async () => {
+test("after the repair npm start continues, whatever happens to the old pod", async () => {
   stack.editManifest("east/curl.yaml", original);
   succeeded(await stack.script("start", stack.name));
   assert.deepEqual(succeeded(await stack.up()).changes, []);

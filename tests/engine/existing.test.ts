@@ -38,7 +38,7 @@ after(async () => {
   await Promise.all(Object.values(clusters).map((cluster) => cluster.delete()));
 });
 
-/** Names of a cluster's definitions of the Gateway API. */
+/** Names of a cluster's Gateway API definitions. */
 async function kept(name: string): Promise<string[]> {
   const all = (await apis[name]?.list(definitions)) ?? [];
   return all.map(({ metadata }) => metadata.name).filter((definition) => gatewayApi.test(definition));

@@ -1,6 +1,6 @@
 /**
- * SIGKILL to the engine, to plugins, to the program, and to a cluster's own processes, spread over an update: one plain
- * `npm start` or `npm stop` afterwards ends right, nothing is left over, and the next update changes nothing.
+ * SIGKILL to the engine, to plugins, to the program, and to a cluster's own processes, spread over an update. One plain
+ * `npm start` or `npm stop` afterwards succeeds, nothing is left over, and the next update changes nothing.
  *
  * Six moments by default; `npm test -- interrupted` takes forty (most of an hour). Moments are taken from an update that
  * nobody interrupts, so they move with the speed of the machine.
@@ -13,7 +13,7 @@ import { eventually } from "../lib/eventually";
 import type { Process } from "../lib/processes";
 import { type Outcome, succeeded, TestStack } from "../lib/stack";
 
-/** What is killed, told by its command line; a maker is what makes, fills and clears a cluster. */
+/** The kinds of processes to kill, by command line. A maker makes, fills and clears a cluster. */
 const kinds = {
   engine: /^\S*pulumi (up|destroy) /,
   maker: /(lifecycle\/kwok|applyDefinitions)\.ts (claim|create|delete|apply)|^\S*kwokctl /,
@@ -23,7 +23,7 @@ const kinds = {
 };
 type Kind = keyof typeof kinds;
 
-/** From when to when processes of a kind are there, in seconds from the beginning of an update. */
+/** When processes of a kind exist, in seconds from the beginning of an update. */
 type Windows = Partial<Record<Kind, { first: number; last: number }>>;
 
 interface Operation {
@@ -31,7 +31,7 @@ interface Operation {
   points: { all: number; sample: number };
   run: () => Promise<Pick<Outcome, "ok" | "output">>;
   raises: boolean;
-  /** At every second moment: cleared away by pulumi itself, typed by hand, in place of raised again. */
+  /** At every second moment pulumi, typed by hand, clears the stack away instead of bringing it up again. */
   clearedByHand?: boolean;
   /** What is killed first; the other kinds follow in their order. */
   first: Kind;
@@ -39,7 +39,7 @@ interface Operation {
 
 const which = process.env.MESH_INTERRUPTIONS === "all" ? "all" : "sample";
 const operations: Record<string, Operation> = {
-  // By hand the state is written at each step; by the scripts, raised from nothing and destroyed, at the end.
+  // By hand, pulumi writes the state at each step. The scripts write it once, after an up from nothing and a destroy.
   up: { points: { all: 15, sample: 2 }, run: () => stack.up(), raises: true, first: "engine" },
   "npm start": {
     points: { all: 15, sample: 2 },
@@ -85,11 +85,11 @@ for (const [name, { points, run, raises, clearedByHand, first }] of Object.entri
           await stands();
           succeeded(await stack.script("stop", stack.name));
         } else {
-          // Typed by hand a destroy after a killed engine is refused, and Pulumi says `pulumi cancel`: its own lock.
+          // By hand, Pulumi's own lock refuses a destroy after a killed engine and asks for `pulumi cancel`.
           succeeded(await stack.script("stop", stack.name));
         }
         assert.deepEqual(await stack.export(), []);
-        // By itself what a killed engine started stays for five minutes and longer: whatever clears its clusters ends it.
+        // A killed engine's plugins would live for over five minutes. The command that clears its clusters ends them.
         await eventually(async () => assert.deepEqual(await stack.leftovers(ports), []), 30);
         t.diagnostic(`killed ${victim}; right again ${((Date.now() - began) / 1000).toFixed(1)} s after its end`);
       });
@@ -97,7 +97,7 @@ for (const [name, { points, run, raises, clearedByHand, first }] of Object.entri
   });
 }
 
-/** Runs it to its end, and tells when processes of each kind were there. */
+/** Runs it to its end, and returns when processes of each kind existed. */
 async function watch(run: Operation["run"]): Promise<Windows> {
   const began = Date.now();
   const windows: Windows = {};
@@ -151,14 +151,14 @@ async function killed(kind: Kind, at: number, running: Promise<unknown>): Promis
   return undefined;
 }
 
-/** Waits for its end; a person does not wait the ten minutes that pods of a dead cluster are given, and types Ctrl-C. */
+/** Waits for its end. Like a person, types Ctrl-C instead of waiting ten minutes for pods of a dead cluster. */
 async function givenUp(running: Promise<unknown>): Promise<void> {
   if (await Promise.race([running.then(() => true), sleep(60_000, false)])) return;
   for (const engine of await stack.processes()) if (kinds.engine.test(engine.command)) kill(engine, "SIGINT");
   await running;
 }
 
-/** Whether there was still something to send it to. */
+/** Whether the process still existed. */
 function kill({ pid }: Process, signal: NodeJS.Signals = "SIGKILL"): boolean {
   try {
     process.kill(pid, signal);
@@ -169,7 +169,7 @@ function kill({ pid }: Process, signal: NodeJS.Signals = "SIGKILL"): boolean {
   }
 }
 
-/** Both clusters with all that is meant to run, nothing else running, and nothing to change. */
+/** Both clusters run everything they should and nothing else, and there is nothing to change. */
 async function stands(): Promise<void> {
   const { kubeconfigs, clusters } = await stack.outputs<{
     kubeconfigs: Record<string, string>;

@@ -1,8 +1,8 @@
 /**
- * The program on the real engine, the real kubernetes provider and real API servers (kwok): raised, changed, and taken
- * down again. The charts are stand-ins, so nothing is said here of Linkerd itself: see offline/charts.
+ * The program on the real engine, the real kubernetes provider and real API servers (kwok): brought up, changed, and
+ * taken down again. The charts are stand-ins, so this says nothing about Linkerd itself: see offline/charts.
  *
- * One stack for all, since raising it takes most of the time: the tests build on one another, in this order.
+ * The tests share one stack and build on one another, in this order, because bringing it up takes most of the time.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -39,7 +39,7 @@ after(async () => {
   await stack.end();
 });
 
-/** Learns the addresses of the clusters that stand now. */
+/** Reads the addresses of the present clusters. */
 async function look(): Promise<Outputs> {
   const outputs = await stack.outputs<Outputs>({ showSecrets: true });
   const base = Number(new URL(outputs.clusters.east?.apiServer ?? "").port);
@@ -54,7 +54,7 @@ function api(name: "east" | "west"): Api {
   return found;
 }
 
-test("bad settings are refused all at once, before anything is created", async () => {
+test("bad settings are refused together, before anything is created", async () => {
   const bad = {
     "mesh:clusters": ["east", "west", "West", "east"],
     "mesh:links": [{ source: "east", target: "north" }],
@@ -78,9 +78,9 @@ test("bad settings are refused all at once, before anything is created", async (
   assert.deepEqual(await stack.leftovers([]), []);
 });
 
-test("one up raises the mesh from nothing", async () => {
+test("one up brings the mesh up from nothing", async () => {
   up = succeeded(await stack.up());
-  // The stack itself stands from the refused try on.
+  // The stack itself exists since the refused try.
   assert.deepEqual(Object.keys(up.summary).sort(), ["create", "same"]);
   const outputs = await look();
   const context = (name: string) => `kwok-${stack.name}-${name}`;
@@ -132,7 +132,7 @@ test("a remote account may do what the service mirror needs, and nothing else", 
     ...watched.flatMap((resource) => ["get", "list", "watch"].map((verb) => `${verb} ${resource}`)),
     ...["create events", "patch events", "get configmaps linkerd-config in linkerd"],
   ];
-  // Kubernetes lets everyone who is somebody ask about himself.
+  // Kubernetes lets every authenticated user ask about itself.
   const everyones = [
     "create selfsubjectaccessreviews.authorization.k8s.io",
     "create selfsubjectreviews.authentication.k8s.io",
@@ -141,7 +141,7 @@ test("a remote account may do what the service mirror needs, and nothing else", 
   assert.deepEqual(allowed, [...mirrors, ...everyones].sort());
 });
 
-test("up again changes nothing, and takes the charts as they were rendered", async () => {
+test("up again changes nothing, and reuses the rendered charts", async () => {
   const directory = path.join(stack.home.directory, ".cache/linkerd-multicluster-mesh/rendered");
   const rendered = () =>
     fs.readdirSync(directory).map((file) => [file, fs.statSync(path.join(directory, file)).mtimeMs]);
@@ -168,7 +168,7 @@ class State {
     this.byUrn = new Map(resources.map((resource) => [resource.urn, resource]));
   }
 
-  /** What stands in a cluster, by the provider that it was made with: `mesh-east` or `mesh-west`. */
+  /** The objects in a cluster, by their provider: `mesh-east` or `mesh-west`. */
   inClusters(): { resource: StateResource; clusterName: string }[] {
     return this.resources.flatMap((resource) => {
       const provider = /::pulumi:providers:kubernetes::(mesh-\w+)::/.exec(
@@ -190,7 +190,7 @@ class State {
     return found ? [short(found.urn), ...this.ancestors(found)] : [];
   }
 
-  /** Whatever must be there before a resource is made. */
+  /** Everything that must exist before a resource is made. */
   needs(resource: StateResource, known = new Set<string>()): Set<string> {
     for (const urn of resource.dependencies ?? []) {
       const dependency = this.byUrn.get(urn);
@@ -202,7 +202,7 @@ class State {
   }
 }
 
-test("state: whatever lives in a cluster goes with it, and hangs under the mesh", async () => {
+test("state: every object in a cluster is deleted with it, and is a descendant of the mesh", async () => {
   const state = new State(await stack.export());
   const inClusters = state.inClusters();
   assert.ok(inClusters.length > 100, `${inClusters.length} objects in clusters`);
@@ -219,7 +219,7 @@ test("state: whatever lives in a cluster goes with it, and hangs under the mesh"
   }
 });
 
-test("state: everything waits for what it needs", async () => {
+test("state: every resource waits for what it needs", async () => {
   const state = new State(await stack.export());
   const before = (later: string, ...earlier: string[]) => {
     const needs = state.needs(state.get(later));
@@ -252,7 +252,7 @@ test("state: everything waits for what it needs", async () => {
   );
 });
 
-test("state: nothing but a link waits for the other cluster", async () => {
+test("state: only a link waits for the other cluster", async () => {
   const state = new State(await stack.export());
   for (const { resource, clusterName } of state.inClusters()) {
     if (state.ancestors(resource).some((parent) => parent.startsWith("mesh:index:MulticlusterLink"))) continue;
@@ -262,17 +262,17 @@ test("state: nothing but a link waits for the other cluster", async () => {
   }
 });
 
-test("no key, token or kubeconfig can be read in the state, the outputs, or what the engine says", async () => {
+test("no key, token or kubeconfig is readable in the state, the outputs or the engine's messages", async () => {
   assert.deepEqual(readableSecrets(await stack.exportText()), []);
   assert.deepEqual(readableSecrets(JSON.stringify(await stack.outputs())), []);
   assert.deepEqual(readableSecrets(up.output), []);
   assert.deepEqual(readableSecrets(up.log), []);
-  // And the search finds what is there.
+  // The search does find secrets.
   const opened = readableSecrets(await stack.exportText({ showSecrets: true }));
   assert.deepEqual([...new Set(opened.map((found) => found.slice(0, 3)))].sort(), ["PRI", "cli", "cur", "eyJ"]);
 });
 
-test("each key that Linkerd reads is encoded as its reader wants it, and belongs to its certificate", async () => {
+test("each key that Linkerd reads has its reader's encoding, and belongs to its certificate", async () => {
   for (const name of ["east", "west"] as const) {
     const path = "/api/v1/namespaces/linkerd/secrets?fieldSelector=type%3Dkubernetes.io/tls";
     const secrets = (await api(name).list(path)) as unknown as TlsSecret[];
@@ -283,7 +283,7 @@ test("each key that Linkerd reads is encoded as its reader wants it, and belongs
 
 const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
-test("no CustomResourceDefinition has descriptions, and Linkerd's own stand in the state packed, in one Command", async () => {
+test("no CustomResourceDefinition has descriptions, and one Command has Linkerd's own, packed", async () => {
   for (const name of ["east", "west"] as const) {
     const all = await api(name).list(definitions);
     const owned = all.filter(({ metadata }) => metadata.name.endsWith("linkerd.io"));
@@ -297,7 +297,7 @@ test("no CustomResourceDefinition has descriptions, and Linkerd's own stand in t
   );
 });
 
-test("a changed chart of definitions is previewed by their names, and applied: what it lacks goes", async () => {
+test("a preview of a changed chart of definitions names them; the update removes missing ones", async () => {
   const charts = path.join(stack.checkout, "charts");
   fs.cpSync(path.join(__dirname, "../../offline/charts"), charts, { recursive: true });
   const file = path.join(charts, "linkerd-crds/files/crds.yaml");
@@ -324,7 +324,7 @@ test("a changed chart of definitions is previewed by their names, and applied: w
   stack.configure({ "mesh:chartDirectory": undefined });
   assert.deepEqual(steps(succeeded(await stack.up())), crds);
   assert.equal(await found("serviceprofiles.linkerd.io"), 200);
-  // The extension's, which its own chart has in the graph, and the Gateway API's stay through all of it.
+  // The extension's definitions are resources of its own chart. They and the Gateway API's stay.
   assert.equal(await found("links.multicluster.linkerd.io"), 200);
   assert.equal(await found("httproutes.gateway.networking.k8s.io"), 200);
 });
@@ -338,7 +338,7 @@ test("a preview of a changed manifest shows exactly its diff", async () => {
   );
 });
 
-test("changed replicas are updated in place, and the outputs tell of the new mirrors", async () => {
+test("changed replicas are updated in place, and the outputs list the new mirrors", async () => {
   const statefulSet = "/apis/apps/v1/namespaces/default/statefulsets/nginx-set";
   const old = await api("west").get(statefulSet);
   const { changes } = succeeded(await stack.up());
@@ -367,8 +367,8 @@ const mirror = (name: string, link: string, mirrored = "true") => ({
 const account = (source: string) =>
   `/api/v1/namespaces/linkerd-multicluster/serviceaccounts/linkerd-service-mirror-${source}`;
 
-test("a link that is removed takes its objects and its leftover mirrors with it, and nothing else", async () => {
-  // No mirror runs here: what it would have left is put there by hand, beside what is not the link's.
+test("removing a link removes its objects and its leftover mirrors, and nothing else", async () => {
+  // No mirror runs here. The test makes the mirrors that it would have left, and others that are not the link's.
   await api("west").create(services, mirror("web-east", "east"));
   await api("west").create(services, mirror("web-north", "north"));
   await api("west").create(services, mirror("not-mirrored", "east", "false"));
@@ -409,7 +409,7 @@ test("a link that is removed takes its objects and its leftover mirrors with it,
   assert.equal((await api("west").get(account("east"))).status, 200);
 });
 
-test("a link that is added waits for its token, however late the target's controllers come", async () => {
+test("a new link waits for its token, however late the target's controllers start", async () => {
   const controllers = (await stack.processes()).find(
     ({ command }) => /^\S*kube-controller-manager /.test(command) && command.includes(`${stack.name}-east/`),
   );
@@ -454,7 +454,7 @@ test("another checkout's stack of the same name is refused, and names the owner"
   assert.equal((await api("east").get("/api/v1/namespaces/linkerd")).status, 200);
 });
 
-test("other ports and another domain replace the clusters, and everything in them stands again", async () => {
+test("other ports and another domain replace the clusters, with everything in them", async () => {
   const old = [...ports];
   const portBase = Math.max(...old) + 1;
   stack.configure({ "mesh:portBase": portBase, "mesh:orgDomain": "example.org" });

@@ -1,8 +1,8 @@
 /**
- * What a preview lists is what the update then does: the same resources, the same operations, the same changed fields.
+ * A preview lists exactly what the update then does: the same resources, operations and changed fields.
  *
  * Real engine, kubernetes provider and API servers on kwok. Charts, tls and command provider are the stand-ins of offline/
- * where the real ones cannot be had. Unproved with those: what the real charts have that the stand-ins lack.
+ * where the real ones cannot be had. The stand-ins leave unproved the parts of the real charts that they lack.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -119,13 +119,13 @@ test("a cluster added, and removed again", async () => {
   assert.ok(named(removed, /^mesh-north/).every(({ op }) => op === "delete"));
 });
 
-test("clusters replaced, as other ports do", async () => {
+test("clusters replaced by other ports", async () => {
   const base = Number(stack.settings()["mesh:portBase"] ?? 20_480);
   const done = await agree({ "mesh:portBase": base + 64 });
   assert.ok(operations(done).includes("replace"));
 });
 
-test("one cluster that is rebuilt", async () => {
+test("one cluster rebuilt", async () => {
   const target = `**Cluster$command:local:Command::mesh-east-claim`;
   succeeded(await stack.destroy("--target", target, "--target-dependents"));
   const made = await agree();

@@ -1,6 +1,6 @@
 /**
- * What happens behind a stack's back, and the one command that mends it: docs/recovery.md, on kwok. Told in order on one
- * stack, by the scripts that a person types.
+ * Changes behind a stack's back, and the one command that repairs each: docs/recovery.md, on kwok. The tests run in
+ * order on one stack, by the scripts that a person types.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -16,7 +16,7 @@ import { type Outcome, succeeded, TestStack } from "../lib/stack";
 const execute = promisify(execFile);
 
 let stack: TestStack;
-/** All that the scripts have said. */
+/** Output of all scripts so far. */
 const said: string[] = [];
 
 before(async () => {
@@ -31,7 +31,7 @@ async function script(...words: string[]): Promise<string> {
   return heard(await stack.script(...words)).output;
 }
 
-/** Keeps what was said, and ends the test where it failed. */
+/** Keeps the output, and fails the test if the script failed. */
 function heard<T extends Pick<Outcome, "ok" | "output">>(outcome: T): T {
   said.push(outcome.output);
   return succeeded(outcome);
@@ -57,7 +57,7 @@ async function killApiServer(cluster: string): Promise<void> {
   for (const { pid } of servers) process.kill(pid, "SIGKILL");
 }
 
-test("raised from nothing its names are claimed first, and kept, and only then the state is written once", async () => {
+test("up from nothing claims the names first, then writes the state once", async () => {
   const [claiming, raising, ...more] = (said[0] ?? "").split("\n").filter((line) => line.startsWith("$ "));
   assert.match(claiming ?? "", /^\$ MESH_ONLY_CLAIMS=true pulumi up /);
   assert.match(raising ?? "", /^\$ PULUMI_SKIP_CHECKPOINTS=true GOGC=\d+ pulumi up /);
@@ -70,12 +70,12 @@ test("raised from nothing its names are claimed first, and kept, and only then t
 
   const names = await stack.previewClaims();
   assert.equal(names.ok, false);
-  // The provider of the engine's own function that looks into the state.
+  // The provider of the engine's own function that reads the state.
   assert.deepEqual(names.changes.filter(({ type }) => type !== "pulumi:providers:pulumi"), []); // prettier-ignore
   assert.match(names.output, /has clusters already; .*Next: unset MESH_ONLY_CLAIMS/);
 });
 
-test("an API server that died is started by a preview, which says so and shows no change", async () => {
+test("a preview starts an API server that died, says so and shows no change", async () => {
   await killApiServer("east");
   const { output, changes } = heard(await stack.preview());
   assert.match(
@@ -85,12 +85,12 @@ test("an API server that died is started by a preview, which says so and shows n
   assert.deepEqual(changes, []);
 });
 
-test("an API server that dies is started by an up", async () => {
+test("an up starts an API server that died", async () => {
   await killApiServer("east");
   await unchanged();
 });
 
-test("a state that cannot be read, since a kill cut its attributes off, is mended by npm start", async () => {
+test("npm start repairs a state that is unreadable because a kill cut off its attributes", async () => {
   writeFileSync(join(stack.checkout, ".state/.pulumi/stacks/mesh", `${stack.name}.json.zst.attrs`), "");
   const { ok, output } = await stack.script("contexts", stack.name);
   assert.equal(ok, false);
@@ -99,7 +99,7 @@ test("a state that cannot be read, since a kill cut its attributes off, is mende
   await unchanged();
 });
 
-test("contexts that were deleted are put back by npm run contexts", async () => {
+test("npm run contexts puts deleted contexts back", async () => {
   const expected = stack.contexts().sort();
   assert.equal(expected.length, 2);
   rmSync(join(stack.home.directory, ".kube/config"));
@@ -108,7 +108,7 @@ test("contexts that were deleted are put back by npm run contexts", async () => 
   await unchanged();
 });
 
-test("an object that was changed by hand is shown by a preview with refresh, and put back by an up with it", async () => {
+test("a preview with refresh shows an object changed by hand, and an up with refresh restores it", async () => {
   const west = await api("west");
   const statefulSet = "/apis/apps/v1/namespaces/default/statefulsets/nginx-set";
   const service = "/api/v1/namespaces/default/services/nginx-svc";
@@ -129,7 +129,7 @@ test("an object that was changed by hand is shown by a preview with refresh, and
   await unchanged();
 });
 
-test("a definition that was deleted by hand, which no refresh sees, is put back by replacing its Command", async () => {
+test("replacing its Command restores a definition that was deleted by hand and that no refresh sees", async () => {
   const west = await api("west");
   const definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/serviceprofiles.linkerd.io";
   assert.equal((await west.ask("DELETE", definition)).status, 200);
@@ -153,7 +153,7 @@ test("after a cluster was stopped and started, verify passes without an up", asy
   await unchanged();
 });
 
-test("a cluster that was deleted by hand is told, and made anew by npm run rebuild", async () => {
+test("a cluster that was deleted by hand is reported, and npm run rebuild makes it anew", async () => {
   const old = (await (await api("west")).get("/api/v1/namespaces/kube-system")).body.metadata.uid;
   await kwokctl("west", "delete", "cluster", "--kubeconfig", join(stack.home.directory, "unused"));
   const refused = await stack.preview();
@@ -167,12 +167,12 @@ test("a cluster that was deleted by hand is told, and made anew by npm run rebui
   await unchanged();
 });
 
-test("after all this no secret can be read where it does not belong", async () => {
+test("after all this no secret is readable where it does not belong", async () => {
   assert.deepEqual(readableSecrets(said.join("\n")), []);
   assert.deepEqual(readableSecrets(await stack.exportText()), []);
   const { stdout } = await execute("ps", ["-ww", "-eo", "args="]);
   assert.deepEqual(readableSecrets(stdout), []);
-  // What kwok itself keeps of its own: in a directory of the cluster, and gone with it.
+  // kwok's own secrets are in a directory of the cluster, and gone with it.
   const files = stack.filesWithSecrets().filter(({ file }) => !file.startsWith(".kwok/clusters/"));
   assert.deepEqual(files.map(({ file, mode }) => `${mode} ${file}`).sort(), [
     "600 .kube/config",

@@ -1,6 +1,6 @@
 /**
- * Rotations on real API servers, watched by a client that asks at every moment whether each proxy would accept each other
- * one. The proxies are modelled: see tests/lib/trustWatch.ts. Interrupted in the middle, and gone on with.
+ * Rotations on real API servers, one of them interrupted and continued. A client asks at every moment whether each
+ * proxy would accept each other one. The proxies are modelled: see tests/lib/trustWatch.ts.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -57,12 +57,12 @@ function watchTrust(): TrustWatch {
   return new TrustWatch(Object.fromEntries(clusters));
 }
 
-/** Runs it under watch, and demands that no proxy ever met one it would refuse. */
+/** Runs it under watch, and asserts that no proxy ever met one that it would refuse. */
 async function watched(work: () => Promise<void>): Promise<TrustWatch> {
   const watch = watchTrust();
   try {
     await work();
-    // The last pods of the old kind may be going still.
+    // The last old pods may still be terminating.
     await sleep(1000);
   } finally {
     await watch.end();
@@ -76,10 +76,10 @@ async function unchanged(): Promise<void> {
   assert.deepEqual(succeeded(await stack.up()).changes, []);
 }
 
-test("new issuers: pods restart, and every one trusts every other all the while", async (t) => {
+test("new issuers: pods restart, and all trust each other all the time", async (t) => {
   const { seen, looks, pairs } = await watched(async () => void (await script("rotate", "issuers", stack.name)));
   t.diagnostic(`${looks} looks, ${pairs} pairs of proxies`);
-  // One an old and a new one for each of both clusters.
+  // An old and a new one for each cluster.
   assert.deepEqual([seen.anchors.size, seen.issuers.size], [1, 4]);
   await unchanged();
 });
@@ -90,7 +90,7 @@ function west(): Api {
   return new Api(outputs.kubeconfigs.west ?? "");
 }
 
-test("a rotation restarts pods with update strategy OnDelete, and leaves replicas that were scaled alone", async () => {
+test("a rotation restarts pods with update strategy OnDelete, and leaves scaled replicas alone", async () => {
   const scale = { spec: { replicas: 5 } };
   assert.equal((await west().ask("PATCH", `${sets}/nginx-set/scale`, scale)).status, 200);
   const uids = async (app: string) => {
@@ -109,7 +109,7 @@ test("a rotation restarts pods with update strategy OnDelete, and leaves replica
   assert.equal((await west().get(`${sets}/nginx-set`)).body.spec?.replicas, 5);
 });
 
-test("a pod to which the injector gave other anchors restarts alone; one that never gets the present ones is named", async () => {
+test("a pod with other anchors restarts alone; one that never gets the present anchors is named", async () => {
   const restart = () =>
     capture(process.execPath, ["--require", "tsx/cjs", "components/restartPods.ts"], {
       cwd: stack.checkout,
@@ -136,7 +136,7 @@ test("a pod to which the injector gave other anchors restarts alone; one that ne
   await eventually(async () => assert.equal((await restart()).stdout, ""));
 });
 
-test("a meshed pod that nobody makes anew is named, and nothing is rotated", async () => {
+test("a meshed pod without a controller is named, and nothing is rotated", async () => {
   const containers = ["app", "linkerd-proxy"].map((name) => ({ name, image: name }));
   const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "bare" }, spec: { containers } };
   await west().create("/api/v1/namespaces/default/pods", pod);
@@ -148,7 +148,7 @@ test("a meshed pod that nobody makes anew is named, and nothing is rotated", asy
   assert.equal((await west().ask("DELETE", "/api/v1/namespaces/default/pods/bare")).status, 200);
 });
 
-test("a new anchor, its rotation killed in the second step and gone on with: never without a common one", async (t) => {
+test("a rotation of the anchor, killed in its second step and continued, always has a common anchor", async (t) => {
   const { seen, looks, pairs } = await watched(async () => {
     const rotation = stack.script("rotate", "anchor", stack.name);
     const settings = () => stack.settings()["mesh:trustAnchors"];
@@ -162,18 +162,18 @@ test("a new anchor, its rotation killed in the second step and gone on with: nev
     process.kill(engine.pid, "SIGKILL");
     const { ok, output } = await rotation;
     assert.equal(ok, false);
-    assert.match(output, new RegExp(`Next: npm run rotate -- anchor ${stack.name} goes on with it`));
+    assert.match(output, new RegExp(`Next: npm run rotate -- anchor ${stack.name} continues it`));
     await script("rotate", "anchor", stack.name);
   });
   t.diagnostic(`${looks} looks, ${pairs} pairs of proxies`);
   assert.deepEqual(stack.settings()["mesh:trustAnchors"], [2]);
-  // Old, both, new; and in each cluster an issuer of before, one of each step that makes them, and one of the resumption.
+  // Old, both, new. In each cluster the previous issuer, one of each step that makes them, and one of the resumption.
   assert.equal(seen.anchors.size, 3);
   assert.ok(seen.issuers.size >= 6, `${seen.issuers.size} issuers`);
   await unchanged();
 });
 
-test("the watch sees an anchor that is replaced at once", async () => {
+test("the watch sees an anchor that is replaced in one step", async () => {
   const watch = watchTrust();
   stack.configure({ "mesh:trustAnchors": [3] });
   try {

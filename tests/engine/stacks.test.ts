@@ -1,4 +1,4 @@
-/** Three stacks side by side on one machine, as three developers of one host or one with three stacks have them. */
+/** Three stacks side by side on one machine: three developers on one host, or one with three stacks. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -38,7 +38,7 @@ async function clusterOf(context: string): Promise<string | undefined> {
   return (await new Api(stringify(one)).get("/api/v1/namespaces/kube-system")).body.metadata.uid;
 }
 
-test("three are raised at the same time, each with contexts and clusters of its own", async () => {
+test("three come up at the same time, each with contexts and clusters of its own", async () => {
   await Promise.all(stacks.map((stack) => script(stack, "start", stack.name)));
   const all = names.flatMap(contexts);
   assert.deepEqual(stacks[0]?.contexts().sort(), all);

@@ -16,9 +16,9 @@ import { gatewayIdentity } from "../../verify/gateway";
 import { heal } from "../../verify/heal";
 import { checks } from "../../verify/checks";
 import { verifyOptions } from "../../verify/options";
-import { clusterLabel, exportLabel, mirroredLabel } from "../../verify/mirrors";
+import { clusterLabel, exportLabel, mirroredLabel } from "../../verify/mirroredServices";
 import { fetchFromPod } from "../../verify/portForward";
-import { Rooms, runLabel } from "../../verify/sandbox";
+import { TestNamespaces, runLabel } from "../../verify/sandbox";
 import { Deadline, until, View } from "../../verify/watch";
 import { eventually } from "../lib/eventually";
 import {
@@ -37,7 +37,7 @@ import {
 } from "../lib/mesh";
 import { TestMirror, type Fault } from "../lib/mirror";
 
-/** Longer than anything takes on a busy machine; what fails takes all of it. */
+/** Longer than anything takes on a busy machine. A failing check takes all of it. */
 const faultSeconds = 12;
 const healthySeconds = 60;
 
@@ -54,7 +54,7 @@ before(async () => {
     response.writeHead(request.url === "/metrics" ? 200 : 403).end(`${request.url}\n${"x".repeat(200_000)}`);
   });
   await new Promise<void>((resolve) => admin.listen(0, "127.0.0.1", resolve));
-  // Nobody listens on port 1.
+  // Nothing listens on port 1.
   const podPorts = [
     { pod: 4191, here: (admin.address() as AddressInfo).port },
     { pod: 9999, here: 1 },
@@ -78,18 +78,18 @@ after(async () => {
 interface How {
   seconds?: number;
   external?: ExternalPart[];
-  rooms?: Rooms;
+  testNamespaces?: TestNamespaces;
   /** Without it: both links. */
   only?: "east->west";
 }
 
-function asking({ seconds, external = ["mirror"], rooms, only }: How): Asking {
+function asking({ seconds, external = ["mirror"], testNamespaces, only }: How): Asking {
   const { stack, east, west } = mesh;
   return {
     stack: only ? { ...stack, links: [{ source: "east", target: "west" }] } : stack,
     clusters: { east, west },
     external: new Set(external),
-    rooms: rooms ?? new Rooms([east, west]),
+    testNamespaces: testNamespaces ?? new TestNamespaces([east, west]),
     signal: new AbortController().signal,
     deadlineSeconds: seconds,
     tell: () => undefined,
@@ -104,7 +104,7 @@ async function asked(ids: string[], how: How = {}): Promise<Result[]> {
     assert.notEqual(chosen.length, 0, `no check is called ${ids.join(", ")}`);
     return (await ask(chosen, all)).map(({ result }: Asked) => result);
   } finally {
-    assert.deepEqual(await all.rooms.close(), []);
+    assert.deepEqual(await all.testNamespaces.close(), []);
   }
 }
 
@@ -135,7 +135,7 @@ test("a good mirror: nothing is reported, two runs at once", async () => {
   }
 });
 
-test("simulated pods: what they cannot answer is not applicable, with the reason", async () => {
+test("simulated pods: checks that they cannot answer are not applicable, with the reason", async () => {
   const results = await asked(["mirror", "traffic", "validation", "damage.proxyless", "damage.unmirrored"], {
     external: [],
   });
@@ -188,10 +188,10 @@ const sandboxFaults: [Fault, string, RegExp][] = [
 test("each fault of the mirror is caught by the check made for it", async (t) => {
   const jobs = sandboxFaults.map(([fault, id, why]) => async () => {
     const { east, west } = mesh;
-    const rooms = new Rooms([east, west]);
-    const namespace = `mesh-verify-${rooms.run}`;
+    const testNamespaces = new TestNamespaces([east, west]);
+    const namespace = `mesh-verify-${testNamespaces.run}`;
     faults.set(namespace, fault);
-    const [result] = await asked([id], { seconds: faultSeconds, rooms, only: "east->west" });
+    const [result] = await asked([id], { seconds: faultSeconds, testNamespaces, only: "east->west" });
     await t.test(`${fault}: ${id}`, () => {
       assert.equal(result?.answer, "no", result?.why);
       assert.match(result.why, why);
@@ -417,7 +417,7 @@ async function scale({ apps }: ClusterClient, namespace: string, name: string, r
   });
 }
 
-test("what is scaled to 0 is not available, though Kubernetes says so", async () => {
+test("a Deployment scaled to 0 is not available, though Kubernetes says so", async () => {
   const { east } = mesh;
   const scaled = [
     [controlPlane, "linkerd-destination", "health.control-plane"],
@@ -440,7 +440,7 @@ test("what is scaled to 0 is not available, though Kubernetes says so", async ()
   assert.deepEqual(told(await asked(ids), "no"), []);
 });
 
-/** What each check must say of the fields that `breakFields` breaks. */
+/** What each check must say about the fields that `breakFields` breaks. */
 const fieldsTold: Record<string, RegExp[]> = {
   "health.issuer": [/key\.pem is not the key of the certificate/],
   "health.injector": [/tls\.key is not the key of the certificate/],
@@ -555,7 +555,7 @@ async function setGateway(app: string, identity: string, annotations: Record<str
   await apps.patchNamespacedDeployment({ ...gatewayObject, body: [{ op: "replace", path, value: annotations }] });
 }
 
-/** Whether the controller of east->west has the Role by which it reads its Link and its Secret. */
+/** Whether the controller of east->west has the Role that lets it read its Link and its Secret. */
 async function setRole(there: boolean): Promise<void> {
   const { RbacAuthorizationV1Api } = await client();
   const rbac = mesh.east.kube.makeApiClient(RbacAuthorizationV1Api);
@@ -610,7 +610,7 @@ async function mendFields(): Promise<void> {
   ]);
 }
 
-test("each field that breaks a mesh when it is wrong is named, with what it is and what it must be", async (t) => {
+test("each wrong field that breaks a mesh is named, with its value and the right one", async (t) => {
   token = await ofLink();
   await breakFields();
   const results = await asked(Object.keys(fieldsTold)).finally(mendFields);
@@ -630,7 +630,7 @@ test("each field that breaks a mesh when it is wrong is named, with what it is a
   await eventually(async () => assert.deepEqual(told(await asked(["health"]), "no"), []));
 });
 
-test("a pod that trusts other anchors than the present ones is named, with why nobody restarts it", async () => {
+test("a pod that trusts other anchors is named, with the reason why nobody restarts it", async () => {
   const { east, anchor } = mesh;
   const dropped = (await authority("dropped")).pem;
   const labels = { app: "stale", "linkerd.io/control-plane-ns": controlPlane };
@@ -710,7 +710,7 @@ test("a pod that trusts other anchors than the present ones is named, with why n
   await eventually(async () => assert.deepEqual(told(await asked(["health.pod-anchors"]), "no"), []));
 });
 
-test("a port of a pod is read through a port-forward, and what goes wrong is told", async () => {
+test("a pod's port is read through a port-forward, and errors are reported", async () => {
   const { east } = mesh;
   const [pod] = (await east.core.listNamespacedPod({ namespace: extension, labelSelector: "app=linkerd-gateway" }))
     .items;
@@ -742,7 +742,7 @@ test("heal restarts the controller of the damaged link, and nothing else", async
       .join();
   const controller = (name: string): boolean => name.startsWith("controller-west");
   const before = [uids(here, controller), uids(here, (name) => !controller(name)), uids(there, () => true)];
-  // What a restart does to the real mirror: it looks at everything anew.
+  // After a restart the real mirror looks at everything anew.
   here.listen(() => {
     if (uids(here, controller) !== before[0]) void setFault(undefined);
   });
@@ -806,19 +806,22 @@ for (const [signal, code] of [
     const views = await Promise.all(
       [east, west].map((cluster) => View.open(cluster, "/api/v1/namespaces", () => cluster.core.listNamespace())),
     );
-    const rooms = (): number =>
+    const testNamespaces = (): number =>
       views.flatMap((view) => view.items()).filter(({ metadata }) => metadata?.labels?.[runLabel]).length;
     const deadline = new Deadline(healthySeconds, new AbortController().signal);
     try {
-      assert.equal(rooms(), 0);
+      assert.equal(testNamespaces(), 0);
       const child = command(["--external", "mirror", "--only", "mirror"]);
       assert.equal(
-        await until(views, () => (rooms() === 4 ? undefined : "the rooms are not there"), deadline),
+        await until(views, () => (testNamespaces() === 4 ? undefined : "namespaces are missing"), deadline),
         undefined,
       );
       child.kill(signal);
       assert.equal(await child.exit, code, child.output());
-      assert.equal(await until(views, () => (rooms() === 0 ? undefined : "rooms are left"), deadline), undefined);
+      assert.equal(
+        await until(views, () => (testNamespaces() === 0 ? undefined : "namespaces are left"), deadline),
+        undefined,
+      );
     } finally {
       for (const view of views) await view.close();
     }
@@ -829,9 +832,9 @@ test("namespaces of a run that was killed are removed by the next, those of a ru
   const { east, west } = mesh;
   const name = "mesh-verify-dead-0";
   await east.core.createNamespace({ body: { metadata: { name, labels: { [runLabel]: "dead" } } } });
-  const rooms = new Rooms([east, west]);
-  assert.deepEqual(await rooms.sweep(), []);
-  assert.deepEqual(await rooms.sweep(Date.now() + 2 * 60 * 60 * 1000), [`east namespace ${name}`]);
+  const testNamespaces = new TestNamespaces([east, west]);
+  assert.deepEqual(await testNamespaces.sweep(), []);
+  assert.deepEqual(await testNamespaces.sweep(Date.now() + 2 * 60 * 60 * 1000), [`east namespace ${name}`]);
 });
 
 interface Command {

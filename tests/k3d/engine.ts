@@ -1,8 +1,8 @@
 /**
- * A Docker engine for the k3d tests: the one that answers already, else a dockerd of our own (Debian: docker.io) whose
- * data, socket and processes live under one directory and end with it.
+ * A Docker engine for the k3d tests: the machine's own if it answers, else a dockerd of the tests (Debian: docker.io).
+ * Its data, socket and processes live under one directory and end with it.
  *
- * What a stopped dockerd leaves on any machine stays here too: the docker0 bridge, iptables chains, IP forwarding on.
+ * A stopped dockerd leaves the docker0 bridge, iptables chains and IP forwarding behind, here as on any machine.
  */
 import { execFile, spawn } from "node:child_process";
 import { chmod, mkdir, open, readFile, writeFile } from "node:fs/promises";

@@ -1,6 +1,6 @@
 /**
- * The ground of the k3d tests: a Docker engine, the stand-in images, and one cluster by the real k3d CLI on them.
- * What the images stand in for, and leave unproved, is told in offline/k3d-images.
+ * The base of the k3d tests: a Docker engine, the stand-in images, and one cluster that the real k3d CLI makes of them.
+ * offline/k3d-images says what the images stand in for, and what they leave unproved.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ import { run } from "./machine";
 const NAME = "images-test";
 const NETWORK = "images-test";
 const API_SERVER = `https://k3d-${NAME}-serverlb:6443`;
-/** Seconds after which k3d gives up and takes back what it made; without it, it waits for ever on a broken node. */
+/** Seconds after which k3d gives up and rolls back. Without it, k3d waits for ever on a broken node. */
 const TIMEOUT = "180s";
 
 interface Kubeconfig {
@@ -65,7 +65,7 @@ test("the same inputs give the same images, without a second build", async () =>
   assert.deepEqual(lines, []);
 });
 
-test("k3d makes a cluster of the stand-ins on a network made beforehand", async () => {
+test("k3d makes a cluster from the stand-ins on an existing network", async () => {
   await create(
     "--k3s-arg",
     `--cluster-domain=${NAME}.cluster.local@server:0`,
@@ -80,7 +80,7 @@ test("k3d makes a cluster of the stand-ins on a network made beforehand", async 
   await kubectl("wait", "--for=condition=Ready", `node/k3d-${NAME}-server-0`, "--timeout=60s");
 });
 
-test("the API server is trusted under its name on the network, and under no other", async () => {
+test("the API server is trusted under its name on the network only", async () => {
   assert.match(await fromNetwork(`${API_SERVER}/version`), /"gitVersion"/);
   const { running, address } = await inspect(`k3d-${NAME}-serverlb`);
   assert.equal(running, true);
@@ -120,12 +120,12 @@ test("a LoadBalancer service gets the node's address, and StatefulSet pods becom
   );
 });
 
-test("local images come into the node, however busy the machine is", async () => {
+test("local images reach the node, however busy the machine is", async () => {
   const node = `k3d-${NAME}-server-0`;
   const tags = Array.from({ length: 10 }, (_, index) => `images-test.local/imported:${index}`);
   for (const tag of tags) await run("docker", "tag", images.curl, tag);
   try {
-    // Side by side: what `k3d image import` fails in now and then is a moment in which Docker is late.
+    // Side by side, because `k3d image import` fails now and then when Docker is late.
     await Promise.all(tags.map((tag) => importImages(node, [tag])));
     const listed = (await run("docker", "exec", node, "ctr", "image", "ls")).trim().split("\n");
     assert.deepEqual(listed.sort(), tags);

@@ -1,4 +1,4 @@
-/** What the k3d tests do to the machine they run on. */
+/** How the k3d tests run commands on this machine. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 

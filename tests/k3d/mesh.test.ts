@@ -1,6 +1,6 @@
 /**
- * The whole graph on real k3d clusters and a real Docker engine, as stack `dev` in a home of its own, told in order from
- * nothing to nothing. Node images and charts are stand-ins: offline/ tells what they leave unproved.
+ * The whole graph on real k3d clusters and a real Docker engine, as stack `dev` in a home of its own. The tests run in
+ * order, from nothing to nothing. Node images and charts are stand-ins: offline/ says what they leave unproved.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -20,7 +20,7 @@ import { run } from "./machine";
 const clusters = ["east", "west"];
 const network = "multicluster-example";
 const imported = "mesh-test.local/imported:1";
-/** The seed's host ports, which are those of stack dev. */
+/** The demo's host ports, which stack dev has too. */
 const ports = [6440, 6441];
 
 let directory: string;
@@ -48,7 +48,7 @@ before(async () => {
   stack = await TestStack.create(
     {
       "mesh:runtime": "k3d",
-      // Simulated pods answer no webhook.
+      // Simulated pods do not answer webhooks.
       "mesh:webhookFailurePolicy": "Ignore",
       "mesh:nodeImage": images.k3s,
       "mesh:images": [imported],
@@ -69,13 +69,13 @@ after(async () => {
   }
 });
 
-test("Docker missing, stopped or forbidden is told in one sentence", async () => {
+test("a missing, stopped or forbidden Docker is reported in one sentence", async () => {
   const open = await mkdtemp("/tmp/docker-problem-");
   await chmod(open, 0o777);
   const question =
     'require("./components/clusters/lifecycle/k3d").dockerProblem().then((problem) => console.log(problem))';
   const dockerProblem = async (env: Record<string, string>): Promise<string> => {
-    // Nobody, where root would be let in everywhere.
+    // As user nobody, because root may access everything.
     const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
     const options = {
       ...user,
@@ -127,7 +127,7 @@ test("a cluster and a network that are someone else's are refused by name, and l
   }
 });
 
-test("an image that the local Docker engine does not have is told before anything is created", async () => {
+test("an image that the local Docker engine lacks is reported before anything is created", async () => {
   stack.configure({ "mesh:images": [imported, "mesh-test.local/missing:1"] });
   try {
     const { ok, output } = await stack.up();
@@ -142,10 +142,10 @@ test("an image that the local Docker engine does not have is told before anythin
   }
 });
 
-test("raised from nothing both clusters come side by side, and the mesh on them", async () => {
+test("up from nothing makes both clusters side by side, and the mesh on them", async () => {
   const preview = succeeded(await stack.preview());
   const { changes } = await stack.raise();
-  // The stack itself stands from the refused tries on.
+  // The stack itself exists since the refused tries.
   const urns = (found: { type: string; urn: string }[]) =>
     found.filter(({ type }) => type !== "pulumi:pulumi:Stack").map(({ urn }) => urn).sort(); // prettier-ignore
   assert.deepEqual([...new Set(preview.changes.map(({ op }) => op))], ["create"]);
@@ -163,7 +163,7 @@ test("raised from nothing both clusters come side by side, and the mesh on them"
   assert.ok(Math.max(...servers) < Math.min(...proxies), "each cluster was begun before the other was done");
 });
 
-test("the settings of images arrive in every node", async () => {
+test("the image settings reach every node", async () => {
   for (const cluster of clusters) {
     const node = `k3d-${cluster}-server-0`;
     assert.equal(await run("docker", "inspect", node, "--format", "{{.Config.Image}}"), `${images.k3s}\n`);
@@ -186,7 +186,7 @@ test("a link's kubeconfig reaches the other API server by name, and may do what 
   assert.deepEqual(await asLink("services", "secrets"), { services: 200, secrets: 403 });
 });
 
-test("a stopped cluster is started by whatever needs it, says so, and its links work again", async () => {
+test("a command that needs a stopped cluster starts it and says so, and its links work again", async () => {
   await run("k3d", "cluster", "stop", "west");
   const { output, changes } = succeeded(await stack.preview());
   assert.match(output, /k3d cluster west, which this stack made, was stopped: it is started again/);
@@ -194,7 +194,7 @@ test("a stopped cluster is started by whatever needs it, says so, and its links 
   await eventually(async () => assert.deepEqual(await asLink("services", "secrets"), { services: 200, secrets: 403 }));
 });
 
-test("a restart of Docker needs no other up: heal waits until the mesh stands, and verify finds it in health", async () => {
+test("after a restart of Docker heal waits until the mesh is up, and verify passes without another up", async () => {
   await engine.restart(clusters.flatMap((cluster) => [`k3d-${cluster}-server-0`, `k3d-${cluster}-serverlb`]));
   // A dry run, and that it finds damage is right: nothing here injects proxies or mirrors services.
   const { output } = await stack.script("heal", stack.name, "--dry-run");
@@ -215,7 +215,7 @@ test("a restart of Docker needs no other up: heal waits until the mesh stands, a
   assert.deepEqual(succeeded(await stack.preview()).changes, []);
 });
 
-test("a cluster deleted by hand is told, and can be taken out of the stack", async () => {
+test("a cluster deleted by hand is reported, and can be removed from the stack", async () => {
   await run("k3d", "cluster", "delete", "west");
   const { ok, output } = await stack.preview();
   assert.equal(ok, false);
@@ -227,7 +227,7 @@ test("a cluster deleted by hand is told, and can be taken out of the stack", asy
   assert.equal(await kubectl("east", "get", "link", "--all-namespaces", "--output=name"), "", "no link leads nowhere");
 });
 
-test("what an interrupted up left is cleared, and the whole mesh stands again", async () => {
+test("the leftovers of an interrupted up are cleared, and the whole mesh comes up again", async () => {
   const interrupted = stack.up();
   await eventually(async () => assert.match(await containers("west"), /k3d-west-server-0/));
   const programs = (await processes()).filter(
@@ -260,7 +260,7 @@ test("destroy leaves no container, volume, network, context or file", async () =
   assert.deepEqual(await readdir(join(home.directory, ".local/share/linkerd-multicluster-mesh")), []);
 });
 
-/** Names of a cluster's containers, a line each; whoever made them, running or not. */
+/** Names of a cluster's containers, one per line, whoever made them, running or not. */
 function containers(cluster: string): Promise<string> {
   return run("docker", "ps", "--all", "--filter", `label=k3d.cluster=${cluster}`, "--format", "{{.Names}}");
 }
@@ -285,7 +285,7 @@ function kubectl(cluster: string, ...args: string[]): Promise<string> {
   return run("kubectl", "--kubeconfig", kubeconfig, "--context", `k3d-${cluster}`, "--request-timeout=10s", ...args);
 }
 
-/** What of a kubeconfig curl needs. */
+/** The parts of a kubeconfig that curl needs. */
 interface LinkKubeconfig {
   clusters: { cluster: { server: string; "certificate-authority-data": string } }[];
   users: { user: { token: string } }[];

@@ -1,6 +1,6 @@
 import type { Api } from "./api";
 
-/** What RBAC knows: those of requests, and those that are checked beside them. */
+/** RBAC's verbs: those of requests, and those that are checked beside them. */
 const verbs = [
   ...["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"],
   ...["bind", "escalate", "impersonate", "use", "approve", "sign", "attest"],
@@ -56,7 +56,7 @@ export async function accessOf(
   return { allowed: [...granted].sort(), asked: everywhere.length + inNamespaces.length + named.length };
 }
 
-/** Whatever the API server serves, versions aside: RBAC does not know them. */
+/** All resources that the API server serves, without versions: RBAC does not know them. */
 async function resourcesOf(api: Api): Promise<Resource[]> {
   const { body } = await api.get<{ groups: { name: string; versions: { groupVersion: string }[] }[] }>("/apis");
   const versions = body.groups.flatMap(({ name, versions }) =>
@@ -83,7 +83,7 @@ async function namedObjects(api: Api, namespaces: string[]): Promise<Omit<Questi
   return (await Promise.all(lists)).flat();
 }
 
-/** Those of the questions that are answered with yes, in words. */
+/** The questions that are answered with yes, in words. */
 async function answered(api: Api, account: { namespace: string; name: string }, questions: Question[]) {
   const { namespace, name } = account;
   const user = {

@@ -6,7 +6,7 @@ export interface Answer<T> {
   body: T;
 }
 
-/** What every object of the API has, as far as it is looked at. */
+/** The fields of every API object that the tests look at. */
 export interface ApiObject {
   metadata: { name: string; namespace?: string; uid?: string; labels?: Record<string, string> };
   spec?: Record<string, unknown>;
@@ -19,7 +19,7 @@ export class Api {
 
   /**
    * @param kubeconfig of one cluster, with certificates as data
-   * @param agent for many questions in a row. Default: a connection each, which outlives restarts of the server
+   * @param agent for many requests in a row. Default: one connection per request, so that the server may restart
    */
   constructor(kubeconfig: string, agent: https.Agent | false = false) {
     const { clusters, users } = parse(kubeconfig) as {

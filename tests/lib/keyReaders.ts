@@ -27,8 +27,8 @@ const kubert = [pkcs8, pkcs1];
 /**
  * Every Secret with a key that Linkerd's programs read.
  *
- * These rules stand in for the programs themselves, which do not run in simulated pods. They leave unproved that a program
- * starts with what it has read: `npm run acceptance` shows that.
+ * These rules stand in for the programs themselves, which do not run in simulated pods. They do not prove that a
+ * program starts with the keys it has read: `npm run acceptance` shows that.
  */
 export const keyReaders: Readonly<Record<string, Reader>> = {
   "linkerd-identity-issuer": { program: "the identity controller", reads: go },
@@ -52,7 +52,7 @@ export const keyReaders: Readonly<Record<string, Reader>> = {
 /**
  * Reads a Secret as its reader does.
  *
- * @throws AssertionError where the reader would refuse the Secret, in words that name the Secret and the encoding
+ * @throws AssertionError if the reader would refuse the Secret. It names the Secret and the encoding
  */
 export function readAsLinkerd({ metadata: { name }, data }: TlsSecret): void {
   const reader = keyReaders[name];

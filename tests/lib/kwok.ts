@@ -33,8 +33,8 @@ export interface PodPort {
 }
 
 /**
- * Raises a cluster of the test's own, everything of it in one temporary folder. Every port is given, for kwokctl picks
- * the same free ones for two clusters at once; etcd's peer port has no flag.
+ * Brings up a cluster of the test's own, with all its files in one temporary folder. The test chooses every port,
+ * because kwokctl picks the same free ones for two clusters at once. etcd's peer port has no flag.
  *
  * @example const east = await createKwok("verify-east"); try { ... } finally { await east.delete(); }
  */
@@ -77,7 +77,7 @@ export async function createKwok(name: string, podPorts: readonly PodPort[] = []
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    // Without the limits that keep a controller manager polite: a test is its only client.
+    // Without a controller manager's rate limits: a test is the only client.
     await kwokctl("create", "cluster", "--kubeconfig", kubeconfig, "--wait", "2m", "--disable-qps-limits", ...flags);
     await kwokctl("scale", "node", "--replicas", "1");
   } catch (error) {

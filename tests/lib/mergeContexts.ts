@@ -1,5 +1,5 @@
 /**
- * A process of its own for kubeconfig.test.ts: adds and removes contexts in the user's kubeconfig as it is told, and
+ * A separate process for kubeconfig.test.ts. It adds and removes contexts in the user's kubeconfig on request, and
  * answers when it is done.
  */
 import { addContext, removeContext } from "../../lib/userKubeconfig";

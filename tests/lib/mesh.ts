@@ -5,13 +5,13 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { connect, controlPlane, extension, found, type ClusterClient } from "../../verify/api";
-import { exportLabel } from "../../verify/mirrors";
+import { exportLabel } from "../../verify/mirroredServices";
 import type { Stack } from "../../verify/stack";
 import { createKwok, type KwokCluster, type PodPort } from "./kwok";
 
 const exec = promisify(execFile);
 
-/** Where both gateways are: an address kept for documentation (RFC 5737), for no traffic flows. */
+/** The address of both gateways. It is reserved for documentation (RFC 5737), because no traffic flows. */
 export const gateway = { ip: "192.0.2.1", port: 4143 };
 
 /** Two kwok clusters with what `verify` looks at in them. A stand-in for the program's own stack: none of its code is run. */
@@ -99,7 +99,7 @@ function connected(name: string, { kubeconfig, server }: KwokCluster): Promise<C
 
 const encode = (text: string): string => Buffer.from(text).toString("base64");
 
-/** As far as the API shows it, what the three charts leave in a cluster. */
+/** What the three charts leave in a cluster, as far as the API shows it. */
 async function install(cluster: ClusterClient, target: string, anchor: Authority): Promise<void> {
   const { core, domain } = cluster;
   for (const name of [controlPlane, extension]) await core.createNamespace({ body: { metadata: { name } } });
@@ -234,7 +234,7 @@ export async function setWebhook(
     name: `${service}.linkerd.io`,
     admissionReviewVersions: ["v1"],
     sideEffects: "None",
-    // No rules: nobody is asked, for nobody would answer.
+    // No rules: the API server asks nobody, because nobody would answer.
     clientConfig: { service: { name: service, namespace: controlPlane }, caBundle: encode(trusted.pem) },
   };
   const body = { metadata: { name }, webhooks: [webhook] };
@@ -356,7 +356,7 @@ async function link(source: ClusterClient, target: ClusterClient): Promise<void>
       body: linkObject(target),
     });
   };
-  // A new definition is served a moment after it was accepted.
+  // The API server serves a new definition a moment after it accepted it.
   for (let tries = 0; ; tries++) {
     try {
       await eventually();

@@ -16,7 +16,7 @@ import {
   mirroredLabel,
   mirrorName,
   nameOnTarget,
-} from "../../verify/mirrors";
+} from "../../verify/mirroredServices";
 import { View } from "../../verify/watch";
 
 /** What a faulty mirror does wrong, one at a time. */
@@ -106,7 +106,7 @@ export class TestMirror {
     await this.running;
   }
 
-  /** Looks again: for a test that changed the fault, or damaged something by hand. */
+  /** Looks again, after a test changed or made a fault. */
   changed(): void {
     this.again = true;
     if (this.busy || this.stopped) return;
@@ -178,13 +178,13 @@ export class TestMirror {
 
   private addressOf: (namespace: string, name: string) => string = () => "";
 
-  /** Mirrors that should go and do not, by the fault of their namespace. */
+  /** Mirrors that should be deleted but stay, because of their namespace's fault. */
   private keeps(service: Service): boolean {
     const { namespace, name } = pathOf(service);
     const fault = this.options.fault?.(namespace);
     const root = service.metadata?.labels?.[headlessOfLabel];
     const exported = this.services.items().find((one) => key(one) === `${namespace}/${this.original(root ?? name)}`);
-    // Of a deleted service the endpoints may be seen to go first: two watches have no order.
+    // The endpoints of a deleted service may be seen to go first: two watches have no order.
     const deleted = exported === undefined || !this.endpoints.items().some((one) => key(one) === key(exported));
     switch (fault) {
       case "unexport ignored":
@@ -352,7 +352,7 @@ export class TestMirror {
     return { metadata: { namespace, name, labels: { ...own, ...labels } }, subsets };
   }
 
-  /** Once a service: the real mirror's recorder counts repetitions up. */
+  /** Once per service: the real mirror's recorder counts repetitions. */
   private async skip({ metadata }: Service): Promise<void> {
     const { uid = "", name, namespace = "" } = metadata ?? {};
     const fault = this.options.fault?.(namespace);

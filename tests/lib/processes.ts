@@ -8,7 +8,7 @@ export interface Process {
   environment: string[];
 }
 
-/** Every process, but those that end while they are looked at. */
+/** Every process, except those that end during the search. */
 export async function processes(): Promise<Process[]> {
   const pids = (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry));
   const words = async (pid: string, file: string): Promise<string[]> =>

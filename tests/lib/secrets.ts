@@ -12,8 +12,8 @@ export function readableSecrets(text: string): string[] {
 }
 
 /**
- * Every file under a directory in which a secret can be read. Links are not followed, executables and the data of etcd are
- * passed over: what a cluster holds is the cluster's. So are states, which are compressed with zstd: to be exported.
+ * Every file under a directory in which a secret can be read. Does not follow links, and skips executables, etcd's data
+ * (the cluster's own) and states, which are compressed with zstd. Export those instead.
  */
 export function filesWithSecrets(directory: string): { file: string; mode: string }[] {
   return fs.readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {

@@ -15,7 +15,7 @@ import { filesWithSecrets } from "./secrets";
 
 const execute = promisify(execFile);
 const root = path.join(__dirname, "../..");
-/** What of the work tree a person needs not to raise a mesh. */
+/** Parts of the work tree that a mesh does not need to come up. */
 const leftOut = ["node_modules", "tests", "docs"];
 
 /** One resource that an update or preview did something to. */
@@ -32,13 +32,13 @@ export interface Step {
 /** How an update or preview ended. */
 export interface Outcome {
   ok: boolean;
-  /** What a person saw, standard output and standard error together. */
+  /** Standard output and standard error together, as a person sees them. */
   output: string;
   /** The engine's events as text, without the debug messages: those hold every input in plain, and nobody keeps them. */
   log: string;
   /** Every step but `same`. */
   changes: Step[];
-  /** How many resources each operation did, as the engine sums it up. Example: `{"create": 207}` */
+  /** How many resources each operation changed, by the engine's summary. Example: `{"create": 207}` */
   summary: Record<string, number>;
   seconds: number;
 }
@@ -57,7 +57,7 @@ export interface StateResource {
   additionalSecretOutputs?: string[];
 }
 
-/** What a home holds: several checkouts may share one, as those of one user do. */
+/** The contents of a home. Several checkouts may share one, as those of one user do. */
 export interface Home {
   directory: string;
   remove(): void;
@@ -93,7 +93,7 @@ export class TestStack {
     readonly home: Home,
     private readonly ownsHome: boolean,
   ) {
-    // Copies: whoever edits the work tree meanwhile does not change the program under test.
+    // Copies, so that an edit of the work tree meanwhile does not change the program under test.
     for (const entry of fs.readdirSync(root)) {
       if (entry.startsWith(".") || leftOut.includes(entry) || /^Pulumi\..+\.yaml$/.test(entry)) continue;
       fs.cpSync(path.join(root, entry), path.join(this.checkout, entry), { recursive: true });
@@ -108,7 +108,7 @@ export class TestStack {
       PULUMI_HOME: path.join(home.directory, ".pulumi"),
       PULUMI_BACKEND_URL: `file://${state}`,
       PULUMI_CONFIG_PASSPHRASE: "of a test",
-      // As npm run env has it.
+      // As in npm run env.
       ...engineSettings,
       ...providerEnvironment("kwok"),
       // For --event-log, a flag for Pulumi's own developers.
@@ -129,7 +129,7 @@ export class TestStack {
     return stack;
   }
 
-  /** Sets settings, or takes them away where the value is undefined. Lists and objects are written as such. */
+  /** Sets settings, or removes them if the value is undefined. Lists and objects are written as such. */
   configure(changes: Record<string, unknown>): void {
     const stackFile = this.readStackFile();
     fs.writeFileSync(this.stackFile, stringify({ ...stackFile, config: { ...stackFile.config, ...changes } }));
@@ -153,7 +153,7 @@ export class TestStack {
    */
   async script(...words: string[]): Promise<Pick<Outcome, "ok" | "output">> {
     const env = { ...this.environment };
-    // The scripts find the same state by themselves, as they do for whoever never chose a backend.
+    // The scripts find the same state by themselves, as for every user who never chose a backend.
     delete env.PULUMI_BACKEND_URL;
     const options = { cwd: this.checkout, env, maxBuffer: 256 * 1024 * 1024 };
     return finished(execute("node", ["cli/run.mjs", ...words], options));
@@ -163,7 +163,7 @@ export class TestStack {
     return this.operation("up", ["--yes", "--skip-preview", ...flags]);
   }
 
-  /** Both updates that `npm start` raises a stack from nothing with. */
+  /** Both updates with which `npm start` brings a stack up from nothing. */
   async raise(): Promise<Outcome> {
     const outcomes: Outcome[] = [];
     for (const how of fromNothing)
@@ -194,7 +194,7 @@ export class TestStack {
     return this.operation("destroy", ["--yes", "--skip-preview", ...flags]);
   }
 
-  /** Takes away the lock that a killed engine left. */
+  /** Removes the lock that a killed engine left. */
   async cancel(): Promise<void> {
     await this.pulumi("cancel", this.name, "--yes");
   }
@@ -222,7 +222,7 @@ export class TestStack {
     return JSON.parse(await this.pulumi("stack", "output", "--stack", this.name, "--json", ...flags)) as T;
   }
 
-  /** What of this stack's clusters is on this machine still, in words; empty where nothing is. */
+  /** What is left of this stack's clusters on this machine, in words. Empty if nothing is. */
   async leftovers(ports: number[]): Promise<string[]> {
     const { directory } = this.home;
     const open: number[] = [];
@@ -230,7 +230,7 @@ export class TestStack {
     const files = [".kwok/clusters", ".local/share/linkerd-multicluster-mesh"].flatMap((folder) =>
       entries(path.join(directory, folder)).map((entry) => path.join(folder, entry)),
     );
-    // Its lock, and what a killed writer left; kubectl's own cache is not the stack's.
+    // The lock, and a partial file that a killed writer left. kubectl's own cache is not the stack's.
     const besideKubeconfig = entries(path.join(directory, ".kube")).filter((entry) => entry.startsWith("config."));
     return [
       ...(await this.processes()).map(({ pid, command }) => `process ${pid} ${command}`),
@@ -268,7 +268,7 @@ export class TestStack {
   async end(): Promise<void> {
     try {
       if ((await this.export()).length > 0) {
-        // The script, for an engine that was killed may have left its lock.
+        // The script, because a killed engine may have left its lock.
         const { ok, output } = await this.script("stop", this.name);
         if (!ok) throw new Error(`stack ${this.name} could not be destroyed:\n${output.slice(-5000)}`);
       }
@@ -320,8 +320,8 @@ export class TestStack {
 }
 
 /**
- * Each step in words, sorted, to compare a preview with its update. Of a provider whose cluster is replaced the provider itself
- * names one field, the kubeconfig, while that is unknown, and two later.
+ * Each step in words, sorted, to compare a preview with its update. The provider of a replaced cluster lists one
+ * changed field, the kubeconfig, while that is unknown, and two later.
  *
  * Example: `update urn:pulumi:...::mesh-west-workloads:default/nginx-set: spec.replicas`
  */
@@ -330,7 +330,7 @@ function listed({ changes }: Pick<Outcome, "changes">): string[] {
   return changes.map((step) => `${step.op} ${step.urn}: ${fields(step)}`).sort();
 }
 
-/** Ends the test where it failed. The first error is the one to know: others follow from it, minutes later. */
+/** Fails the test if the update failed. The first error matters: others follow from it, minutes later. */
 export function succeeded<T extends Pick<Outcome, "ok" | "output">>(outcome: T): T {
   const errors = outcome.output.split("\n").filter((line) => /error|failed/i.test(line));
   assert.ok(outcome.ok, [...errors.slice(0, 20), "...", outcome.output.slice(-5000)].join("\n"));
@@ -347,7 +347,7 @@ function finished(program: Promise<{ stdout: string; stderr: string }>): Promise
   );
 }
 
-/** What is used here of the engine's events. */
+/** The fields of the engine's events that are used here. */
 interface EngineEvent {
   resourcePreEvent?: {
     metadata: {

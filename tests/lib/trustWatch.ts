@@ -8,7 +8,7 @@ interface Pod extends ApiObject {
   metadata: ApiObject["metadata"] & { deletionTimestamp?: string; annotations?: Record<string, string> };
 }
 
-/** A pod that carries a proxy, and what that proxy was started with. */
+/** A pod with a proxy, and the roots and issuers that the proxy started with. */
 interface Proxy {
   /** Example: `west/linkerd-identity-5d8f` */
   name: string;
@@ -28,9 +28,9 @@ interface Certificates {
 /**
  * Watches a rotation as a client of every proxy would: at each moment, does every proxy trust what every other one shows?
  *
- * Simulated pods run no proxy, so what one would have is told from when its pod came: the roots of its cluster at that
- * moment, and a certificate of whatever issuer the identity pods had then. Where two came between two looks, only what
- * both have is counted as trusted, and whatever either has as shown.
+ * Simulated pods run no proxy. A proxy is modelled by the time its pod came: it has the roots of its cluster at that
+ * moment, and a certificate of the issuer that the identity pods had then. If there were two sets between two looks,
+ * only the roots in both count as trusted, and the certificates of either count as shown.
  */
 export class TrustWatch {
   /** Where a proxy met one it would refuse. Example: `west/web-0 refuses east/curl-1: its issuer is signed by ...` */

@@ -65,7 +65,7 @@ test("a step that was not chosen counts as passed for those that need it", async
   assert.deepEqual((await runAll([step("b", ["a"])])).results, ["b passed"]);
 });
 
-test("a step without its tool is no failure, but the run is incomplete", async () => {
+test("a step without its tool does not fail, but the run is incomplete", async () => {
   const { outcomes } = await runAll([step("a", []), step("b", [], () => Promise.reject(new NotRun("no linkerd")))]);
   assert.equal(outcomes[1]?.result, "not run");
   assert.equal(verdict(outcomes), "incomplete");
@@ -118,7 +118,7 @@ test("arguments name what is wrong and what is allowed", () => {
   assert.throws(() => parseArguments(["--only", "scale", "--skip", "scale"], steps), /no step is left to run/);
 });
 
-test("a stack that is up is not destroyed unless its destruction is asked for by name", () => {
+test("a stack that is up is destroyed only if the destroy step is named", () => {
   const told = (...args: string[]) => parseArguments(args, steps);
   refuse(told(), false);
   assert.throws(() => refuse(told(), true), /stack acceptance is up, and this run would destroy it; nothing was done/);
@@ -142,7 +142,7 @@ test("a line of the load client is read whole or not at all", () => {
   }
 });
 
-test("failures are told by kind", () => {
+test("failures are counted by kind", () => {
   const kind = (status: number, exit: number, proxyError?: string) => failureOf({ status, exit, proxyError });
   assert.deepEqual(
     [kind(200, 0), kind(0, 6), kind(0, 7), kind(0, 28), kind(0, 35), kind(503, 0), kind(404, 0)],
@@ -160,7 +160,7 @@ test("requests are counted by host and kind, with the longest time without an an
   });
 });
 
-test("only a pod's own name may fail under load, and every name must answer at some time", () => {
+test("only a pod's own name may fail under load, and every name must answer at least once", () => {
   const requests = (kind: "pod" | "headless", answered: number) => ({
     requests: { host: { kind, sent: 10, answered, failed: { "timed out": 10 - answered }, longestSilence: 4 } },
   });
@@ -170,7 +170,7 @@ test("only a pod's own name may fail under load, and every name must answer at s
   assert.equal(loadFault(requests("pod", 0)), "host: none of 10 requests was answered");
 });
 
-test("the load client's loop writes a line per request, and stops when it is told to", async () => {
+test("the load client's loop writes a line per request, and stops on demand", async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "acceptance-"));
   const stop = path.join(directory, "stop");
   // Fills in the format as curl does.
@@ -193,7 +193,7 @@ printf '%s\\n' "$format" | sed -e 's/%{http_code}/200/; s/%{exitcode}/0/; s/%{ti
   }
 });
 
-test("a reply's status, proxy error and page are told apart", () => {
+test("a reply's status, proxy error and page are distinguished", () => {
   const proxied = parseReply("HTTP/1.1 504 Gateway Timeout\r\nL5d-Proxy-Error: timed out\r\n\r\n");
   assert.deepEqual(proxied, { status: 504, proxyError: "timed out", body: "" });
   assert.deepEqual(parseReply("HTTP/1.1 200 OK\r\nserver: nginx\r\n\r\n<h1>a\n\nb</h1>"), {
@@ -202,14 +202,14 @@ test("a reply's status, proxy error and page are told apart", () => {
   assert.equal(parseReply("").status, 0);
 });
 
-test("the pod that answered is told by its log, else by the page, else not at all", () => {
+test("the log names the pod that answered, else the page, else nothing", () => {
   const silent = { "web-1": "", "web-10": "" };
   assert.equal(whoAnswered("4f2a", "", { ...silent, "web-10": "GET /?acceptance=4f2a HTTP/1.1" }), "web-10");
   assert.equal(whoAnswered("4f2a", "I am web-10.", silent), "web-10");
   assert.equal(whoAnswered("4f2a", "Welcome to nginx!", silent), undefined);
 });
 
-test("the names to ask are those that the service mirror makes", () => {
+test("the hosts to ask have the names that the service mirror makes", () => {
   const service = (name: string, spec: object, labels = { "mirror.linkerd.io/exported": "true" }) => ({
     metadata: { name, namespace: "shop", labels },
     spec,
@@ -245,7 +245,7 @@ test("the names to ask are those that the service mirror makes", () => {
   );
 });
 
-test("a Deployment is rolled out when no pod of before is left", () => {
+test("a Deployment is rolled out when no old pod is left", () => {
   const deployment = (status: object) => ({ metadata: { generation: 2 }, spec: { replicas: 1, selector: {}, template: {} }, status }); // prettier-ignore
   const done = { observedGeneration: 2, replicas: 1, updatedReplicas: 1, availableReplicas: 1 };
   assert.equal(isRolledOut(deployment(done)), true);
@@ -253,7 +253,7 @@ test("a Deployment is rolled out when no pod of before is left", () => {
     assert.equal(isRolledOut(deployment({ ...done, ...missing })), false);
 });
 
-test("a rotation that changed nothing, too little or too much is none", () => {
+test("a rotation that changed nothing, too little or too much fails", () => {
   const trust = (roots: string[], issuer: string) => ({ east: { roots, issuer } });
   const before = trust(["A"], "1");
   assert.equal(rotationFault("issuers", before, trust(["A"], "2")), undefined);

@@ -31,7 +31,7 @@ test("a median has as many rounds above as below, and does not depend on their o
   );
 });
 
-test("/proc: a process's name may hold brackets and spaces", () => {
+test("/proc: a process's name may contain brackets and spaces", () => {
   const stat = "42 (tmux: (1) x) S 7 42 42 0 -1 4194560 1 2 3 4 150 50 900 900 20 0 1 0 1 1 1";
   assert.deepEqual(parseStat(stat), { pid: 42, parent: 7, cpu: 2 });
 });
@@ -49,7 +49,7 @@ test("processes are known by their command lines", () => {
 test("a program is measured with what it starts: CPU, memory, wall time; a failure shows the end of its output", async () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"));
   const options = { env: {}, cwd: directory, log: path.join(directory, "log") };
-  // The parent only waits: what is measured must be its child's.
+  // The parent only waits, so the figures must be its child's.
   const child = "const b = Buffer.alloc(2e8, 1); const t = Date.now(); while (Date.now() - t < 1200) b.fill(2);";
   const parent = `require("child_process").spawnSync(process.execPath, ["-e", ${JSON.stringify(child)}]);`;
   try {
@@ -64,7 +64,7 @@ test("a program is measured with what it starts: CPU, memory, wall time; a failu
   }
 });
 
-test("an interrupt ends what is measured, not who measures", async () => {
+test("an interrupt ends the measured program, not the measuring one", async () => {
   const options = { env: {}, cwd: os.tmpdir(), log: os.devNull };
   const before = process.listenerCount("SIGTERM");
   const measured = measure("sh", ["-c", "exec sleep 60"], options);
@@ -80,7 +80,7 @@ const cost = (seconds: number, more: Partial<Cost> = {}): Cost => ({
   ...more,
 });
 
-test("the table gives medians, spreads and whether an aim was kept", () => {
+test("the table gives medians, spreads and whether an aim was met", () => {
   const results = new Results();
   results.add("preview, empty program", cost(2));
   for (const seconds of [5, 3, 4]) results.add("preview, nothing to do", cost(seconds));
@@ -95,7 +95,7 @@ test("the table gives medians, spreads and whether an aim was kept", () => {
   assert.doesNotMatch(text, /shell script/);
 });
 
-test("the plot has a panel a cost and a point a number of clusters", () => {
+test("the plot has one panel per cost and one point per number of clusters", () => {
   const results = new Results();
   for (const [count, seconds] of [
     [2, 20],

@@ -1,4 +1,4 @@
-/** Charts from a Helm repository: fetched once a version and kept; whatever goes wrong is told, and leaves nothing. */
+/** Charts from a Helm repository: fetched once per version and kept. Every failure is reported, and leaves nothing. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -30,7 +30,7 @@ interface Entry {
   digest?: string;
 }
 
-/** What the repository's index says of each chart, for a test to falsify. */
+/** The entries of each chart in the repository's index, for a test to falsify. */
 let entries: Record<string, Entry[]>;
 /** Takes a request over when it answers true. */
 let instead: (url: string, response: http.ServerResponse) => boolean;
@@ -76,7 +76,7 @@ function kept(): string[] {
   return fs.readdirSync(cache, { recursive: true, encoding: "utf8" }).filter((name) => /\.tgz/.test(name));
 }
 
-/** Refused without a stack trace (RunError), with every one of these in its one message. */
+/** Refused without a stack trace (RunError). The message contains each of these. */
 async function refused(finding: Promise<unknown>, ...expected: RegExp[]): Promise<void> {
   await assert.rejects(finding, (error) => {
     assert.ok(pulumi.RunError.isInstance(error), `a stack trace would be shown: ${String(error)}`);
@@ -86,7 +86,7 @@ async function refused(finding: Promise<unknown>, ...expected: RegExp[]): Promis
   });
 }
 
-test("each chart is fetched once and kept: later the network is not asked", async () => {
+test("each chart is fetched once and kept, and later runs do not use the network", async () => {
   const found = await find();
   for (const chart of chartNames) assert.deepEqual(fs.readFileSync(found[chart]), archives[chart]);
   assert.deepEqual([...asked].sort(), [
@@ -97,7 +97,7 @@ test("each chart is fetched once and kept: later the network is not asked", asyn
   assert.deepEqual(await find(), found);
 });
 
-test("what is missing is fetched, what is kept is not", async () => {
+test("only missing charts are fetched", async () => {
   const found = await find();
   fs.rmSync(found["linkerd-crds"]);
   asked = [];
@@ -119,7 +119,7 @@ test("an archive at an absolute address is fetched from there", async () => {
   assert.deepEqual(fs.readFileSync(found["linkerd-crds"]), archives["linkerd-crds"]);
 });
 
-test("several first runs at once, each a process, end with whole archives and nothing else", async () => {
+test("several first runs in parallel processes leave whole archives and nothing else", async () => {
   const script = `require("./config/charts").findCharts(${JSON.stringify({ repository, version })}, ${JSON.stringify(cache)})`;
   const run = () =>
     execute(process.execPath, ["--import", "tsx", "-e", script], { cwd: path.join(__dirname, "../..") });
@@ -134,15 +134,18 @@ test("several first runs at once, each a process, end with whole archives and no
   for (const chart of chartNames) assert.deepEqual(fs.readFileSync(found[chart]), archives[chart]);
 });
 
-test("an archive with another digest than its index says is refused and not kept", async () => {
+test("an archive whose digest differs from the index is refused and not kept", async () => {
   const entry = entries["linkerd-control-plane"]?.find((candidate) => candidate.version === version);
   assert.ok(entry);
   entry.digest = "0".repeat(64);
-  await refused(find(), /linkerd-control-plane 2026\.8\.3 of http:.* has digest [0-9a-f]{64}, its index says 0{64}/);
+  await refused(
+    find(),
+    /linkerd-control-plane 2026\.8\.3 of http:.* has digest [0-9a-f]{64}, but its index says 0{64}/,
+  );
   assert.ok(!kept().some((file) => file.includes("control-plane")));
 });
 
-test("a version that the repository lacks is refused with what is there", async () => {
+test("the refusal of a missing version lists the versions that exist", async () => {
   await refused(
     find("2026.8.99"),
     /linkerdVersion is 2026\.8\.99; allowed: a version of linkerd-crds in http:.*\/edge, such as 2026\.8\.4, 2026\.8\.3/,
@@ -176,12 +179,12 @@ test("a repository that answers with an error is refused with it", async () => {
   await refused(find(), /chartRepository: http:.*\/edge\/index\.yaml answers 503/);
 });
 
-test("an archive that is not there is refused with its address", async () => {
+test("a missing archive is refused with its address", async () => {
   instead = (url, response) => /crds/.test(url) && Boolean(response.writeHead(404).end());
   await refused(find(), /chartRepository: http:.*linkerd-crds-2026\.8\.3\.tgz answers 404/);
 });
 
-test("a page that is no index, as a login page in the way sends, is refused", async () => {
+test("a page that is not an index, such as a login page, is refused", async () => {
   instead = (url, response) => /index/.test(url) && Boolean(response.end("<html>\n<body>Log in: here</body></html>\n"));
   await refused(find(), /chartRepository|linkerdVersion/);
   assert.deepEqual(kept(), []);
@@ -202,7 +205,7 @@ test("a download cut off in the middle is refused by its address and leaves noth
   };
   await refused(find(), /chartRepository: http:.*linkerd-multicluster-2026\.8\.3\.tgz/);
   assert.ok(!kept().some((file) => file.includes("multicluster")));
-  // And it is fetched anew when the line is good again.
+  // It is fetched again when the connection works.
   instead = () => false;
   assert.deepEqual(fs.readFileSync((await find())["linkerd-multicluster"]), archives["linkerd-multicluster"]);
 });

@@ -1,4 +1,4 @@
-/** The chart stand-ins, as far as they can be read without Helm; the engine tests render and apply them. */
+/** The parts of the chart stand-ins that can be read without Helm. The engine tests render and apply them. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -30,7 +30,7 @@ for (const chart of chartNames) {
   });
 }
 
-// The real charts' defaults that the program overrides on purpose: with other ones a program that forgets to would pass.
+// Defaults of the real charts that the program overrides on purpose. With others, a program that forgets to would pass.
 const defaults: Record<ChartName, Record<string, unknown>> = {
   "linkerd-crds": { installGatewayAPI: false },
   "linkerd-control-plane": {
@@ -91,7 +91,7 @@ test("linkerd-crds lists the real chart's fourteen kinds, and stores the version
   );
   assert.equal(gatewayApi.length, 4);
   const stored = Object.fromEntries(kinds.map(({ name, versions }) => [name, versions.at(-1)]));
-  // What the multicluster chart's gateway and admin policies are written in.
+  // The versions that the multicluster chart's gateway and admin policies use.
   assert.equal(stored["servers.policy.linkerd.io"], "v1beta3");
   assert.equal(stored["authorizationpolicies.policy.linkerd.io"], "v1alpha1");
   assert.equal(stored["httproutes.gateway.networking.k8s.io"], "v1");

@@ -27,7 +27,7 @@ import { builtDirectory } from "../../offline/tools/build";
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "mesh-cli-"));
 after(() => fs.rmSync(temporary, { recursive: true }));
 
-void describe("whether node_modules is what package-lock.json asks for", () => {
+void describe("whether node_modules matches package-lock.json", () => {
   const lock = (packages: object) => ({ packages: { "": {}, ...packages } });
   const wanted = lock({
     "node_modules/a": { version: "1.0.0" },
@@ -99,7 +99,7 @@ void describe("where a tool comes from", () => {
     await assert.rejects(findTools([plugin], { ...nothing, ...old }), /it is 0\.1\.0\. Next: .*off PATH/);
   });
 
-  void test("asks about all that is missing at once", async () => {
+  void test("asks about all missing tools at once", async () => {
     let [asking, most] = [0, 0];
     const answers = async () => {
       most = Math.max(most, ++asking);
@@ -164,7 +164,7 @@ void test("versions are compared by number", () => {
   assert.ok(!isOlder("1.31.0", "1.31.0"));
 });
 
-void test("every tool that can be built has a recipe, and of the version that would be fetched", () => {
+void test("every tool that can be built has a recipe, for the version that would be downloaded", () => {
   for (const { name, version, modules, fetchedBy } of new Set(Object.values(toolsFor).flat())) {
     for (const module of modules) assert.ok(path.isAbsolute(builtDirectory(module)), name);
     const first = modules[0] && path.basename(builtDirectory(modules[0]));
@@ -195,7 +195,7 @@ void describe("command lines", () => {
     }
   });
 
-  /** What each command prints and returns, all in one process, without a PATH: none may prepare a tool or ask a program. */
+  /** Output and exit code of each command, in one process without a PATH: none may prepare a tool or run a program. */
   const told = (word: string) => {
     const script = `
       const { main } = require("./cli/main");
@@ -213,7 +213,7 @@ void describe("command lines", () => {
     const { stdout } = spawnSync(process.execPath, words, { cwd: root, encoding: "utf8", env: { PATH: "" } });
     return Object.entries(JSON.parse(stdout) as Record<string, { code: number; text: string }>);
   };
-  void test("--help tells usage, options and examples", () => {
+  void test("--help shows usage, options and examples", () => {
     for (const [name, { code, text }] of told("--help")) {
       assert.equal(code, 0, name);
       assert.match(text, new RegExp(`^Usage: npm (run )?${name} -- `, "m"));
@@ -227,7 +227,7 @@ void describe("command lines", () => {
       assert.match(text, new RegExp(`^unknown option '--nonsense'.* Next: npm (run )?${name} -- --help\\n$`, "s"));
     }
   });
-  void test("a stack that its runtime could not name clusters after is refused before anything is made", () => {
+  void test("a stack name that does not fit into cluster names is refused before anything is made", () => {
     const words = ["cli/run.mjs", "start", "jane.doe"];
     const { status, stderr } = spawnSync(process.execPath, words, { cwd: root, encoding: "utf8", env: { PATH: "" } });
     assert.equal(status, 2);
@@ -242,14 +242,14 @@ void describe("runtime of a stack", () => {
     assert.equal(chooseRuntime("dev"), "k3d");
     assert.equal(chooseRuntime("nobody-has-this-stack"), "k3d");
   });
-  void test("is not changed against a stack's file", () => {
+  void test("may not contradict a stack's file", () => {
     assert.throws(() => chooseRuntime("rehearsal", "k3d"), /--runtime is k3d, but stack rehearsal has kwok/);
   });
   void test("is one of three", () =>
     assert.throws(() => chooseRuntime("dev", "kind"), /runtime is kind; allowed: kwok, k3d, existing/));
 });
 
-void test("the shell gets every value as it is, and the directories before its PATH", () => {
+void test("the shell gets every value unchanged, and the directories before its PATH", () => {
   const value = `it's "$HOME" \`date\` \\ and\nmore`;
   const script = `${shellExports({ VALUE: value }, ["/a b", "/c'd"])}\nprintf '%s|%s' "$VALUE" "$PATH"`;
   const printed = execFileSync("/bin/sh", ["-c", script], { encoding: "utf8", env: { PATH: "/usr/bin" } });
@@ -301,7 +301,7 @@ void describe("plugins in the engine's own directory", () => {
   fs.writeFileSync(program, "#!/bin/sh\n", { mode: 0o755 });
   const clear = () => fs.rmSync(path.join(home, "plugins"), { recursive: true, force: true });
 
-  void test("are links to what was built, are not taken for downloads, and make way for one", () => {
+  void test("are links to built ones, do not count as downloads, and make way for one", () => {
     clear();
     assert.equal(linkPlugin(home, tls, path.dirname(program)), true);
     assert.equal(linkPlugin(home, tls, path.dirname(program)), true);
@@ -380,7 +380,7 @@ void describe("downloads", () => {
   }
 });
 
-void test("what is done exclusively is done one after the other", async () => {
+void test("exclusive work runs one after the other", async () => {
   const order: string[] = [];
   const step = (name: string) =>
     exclusively(path.join(temporary, "locked"), async () => {
@@ -393,8 +393,8 @@ void test("what is done exclusively is done one after the other", async () => {
   assert.deepEqual(order, [`${first} begins`, `${first} ends`, `${second} begins`, `${second} ends`]);
 });
 
-void describe("the kept event log", () => {
-  void test("has no values in it", () => {
+void describe("the recorded event log", () => {
+  void test("contains no values", () => {
     const state = { urn: "urn:x", inputs: { key: "secret" }, outputs: { key: "secret" } };
     const event = {
       sequence: 3,
@@ -406,7 +406,7 @@ void describe("the kept event log", () => {
       resOutputsEvent: { metadata: { op: "create", urn: "urn:x", old: { urn: "urn:x" }, new: { urn: "urn:x" } } },
     });
   });
-  void test("has no messages in it, where the SDK's debug ones hold private keys", () => {
+  void test("contains no messages, because the SDK's debug messages contain private keys", () => {
     const event = { sequence: 1, diagnosticEvent: { severity: "debug", message: "-----BEGIN EC PRIVATE KEY-----" } };
     assert.equal(withoutValues(event, 0), undefined);
   });
@@ -417,7 +417,7 @@ void test("a child's exit code and signal come through", async () => {
   assert.equal(await run("/bin/sh", ["-c", "kill -TERM $$"]), 143);
 });
 
-void test("what came up names the contexts, the mirrors and what to type next", () => {
+void test("the summary of an up names the contexts, the mirrors and the next command", () => {
   const cluster = (name: string) => ({
     context: `kwok-s-${name}`,
     domain: `${name}.d`,

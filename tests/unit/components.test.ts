@@ -1,7 +1,7 @@
 /**
- * The components through Pulumi's mocks, as an update and as a preview: what they ask for, and what they keep secret.
+ * The components under Pulumi's mocks, in an update and in a preview: the resources they register, and their secrets.
  *
- * Mocks know neither charts' objects nor dependsOn, parents and deletedWith: tests/engine looks at those.
+ * Mocks do not know charts' objects, dependsOn, parents and deletedWith. tests/engine looks at those.
  */
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -16,7 +16,7 @@ import { claimClusters } from "../../components/clusters/claims";
 import { Mesh, renderCharts } from "../../components/mesh";
 import type { Manifest } from "../../config/manifests";
 import { placeholder } from "../../components/placeholders";
-import { type PackedDefinitions, slim, unpack } from "../../components/stripCrds";
+import { type PackedDefinitions, strip, unpack } from "../../components/stripCrds";
 import type { ChartPaths } from "../../config/charts";
 import { makePlan, type Plan } from "../../config/plan";
 import { chartNames, type ChartName, checkSettings, type Runtime, type Settings } from "../../config/settings";
@@ -29,7 +29,7 @@ interface Asked {
   inputs: Properties;
 }
 
-/** What Helm is told of a chart. */
+/** Helm's arguments for a chart. */
 interface Rendering {
   args: string;
   values: Properties;
@@ -47,7 +47,7 @@ type Raised = Registered<Mesh>;
 
 const root = path.join(__dirname, "../..");
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "components-test-"));
-/** Stands in for Helm, which the engine tests run: it prints chartObjects, and writes down what it was told. */
+/** Stands in for Helm: prints chartObjects, and writes down its arguments. The engine tests run the real Helm. */
 const renderings = path.join(scratch, "renderings");
 const cache = path.join(scratch, "cache");
 const helm = () => `#!/bin/sh
@@ -64,8 +64,8 @@ const raise = (preview: boolean, runtime: Runtime): Promise<Raised> =>
   });
 
 /**
- * What the providers would make up: each a word to look for where it must not stand. Secret is what the engine keeps so
- * without being asked by the program; a Command's output is not.
+ * Outputs that the providers would make up. Each is a word that the tests look for where it must not be. The engine
+ * keeps the secret ones secret without being asked by the program; a Command's output is not among them.
  */
 const made = {
   "tls:index/privateKey:PrivateKey": {
@@ -96,7 +96,7 @@ const twoContexts = (server: string) => ({
   users: names.map((name) => ({ name, user: {} })),
   contexts: names.map((name) => ({ name, context: { cluster: name, user: name } })),
 });
-/** What the program asks an API server of yours before it renders charts for it. */
+/** The program asks an API server of yours for this before it renders charts for it. */
 const apiServer = createServer((request, response) => {
   const groups = [{ name: "policy", versions: [{ groupVersion: "policy/v1", version: "v1" }] }];
   response.setHeader("content-type", "application/json");
@@ -118,7 +118,7 @@ function readable(value: unknown): string {
   return JSON.stringify(value) + JSON.stringify(value, (_, inner: unknown) => (typeof inner === "string" ? decoded(inner) : inner)); // prettier-ignore
 }
 
-/** What every chart is rendered to; that of Linkerd's definitions to the first alone. */
+/** Every chart is rendered to these; the chart of Linkerd's definitions to the first alone. */
 const chartObjects = [
   {
     apiVersion: "apiextensions.k8s.io/v1",
@@ -141,7 +141,7 @@ const chartObjects = [
   },
 ] satisfies Manifest[];
 
-/** What the state has of the stack, by URN. */
+/** The stack's resources in the state, by URN. */
 let standing: Record<string, object> = {};
 
 /** Runs a graph against mocks: in a preview nothing that a provider makes up is known. */
@@ -210,7 +210,7 @@ function one(raised: Raised, type: string, name: string): Properties {
 const signature = "4dabf18193072939515e22adb298388d";
 const secretMark = "1b47061264138c4ac30d75fd1eb44270";
 
-/** The value with what is marked secret blotted out. */
+/** The value with everything marked secret blotted out. */
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;
@@ -237,7 +237,7 @@ test("a preview asks for the same resources as the update", () => {
 });
 
 for (const runtime of ["k3d", "kwok"] as const) {
-  test(`what claims the names of ${runtime} clusters is what the mesh makes again, and nothing else`, async () => {
+  test(`the claims of ${runtime} clusters' names are resources of the mesh, and nothing else`, async () => {
     const { asked } = await register(false, runtime, (plan, settings) =>
       claimClusters("mesh", { plan, settings, owner }),
     );
@@ -249,7 +249,7 @@ for (const runtime of ["k3d", "kwok"] as const) {
   });
 }
 
-test("names alone are not claimed of a stack that has clusters: the engine would delete all the rest", async () => {
+test("a stack that has clusters is never reduced to its claims: the engine would delete all the rest", async () => {
   standing = {
     "urn:pulumi:dev::mesh::mesh:index:Mesh$mesh:index:K3dCluster$pulumi:providers:kubernetes::mesh-east": {},
   };
@@ -262,19 +262,19 @@ test("a child's name begins with its parent's: all begin with the mesh's", () =>
   for (const { name } of update.asked) assert.match(name, /^mesh(-|$)/);
 });
 
-test("no input holds a key, a token or a kubeconfig in plain", () => {
+test("no input contains a key, a token or a kubeconfig in plain text", () => {
   for (const raised of [update, preview, kwok]) {
     for (const { type, name, inputs } of raised.asked) {
       const text = readable(plain(inputs));
       for (const secret of secrets) assert.ok(!text.includes(secret), `${type} ${name} holds ${secret} in plain`);
     }
   }
-  // And the search finds what it looks for.
+  // The search does find secrets.
   const all = readable(update.asked.map(({ inputs }) => open(inputs)));
   for (const secret of secrets.slice(0, 3)) assert.ok(all.includes(secret), `${secret} stands nowhere`);
 });
 
-test("no plain output holds a secret, and the kubeconfigs are one", async () => {
+test("no plain output contains a secret, and the kubeconfigs are secret", async () => {
   for (const { result: mesh } of [update, kwok]) {
     const outputs = pulumi.output({
       clusters: mesh.clusters,
@@ -290,7 +290,7 @@ test("no plain output holds a secret, and the kubeconfigs are one", async () => 
   assert.equal(await pulumi.isSecret(preview.result.kubeconfigs), true);
 });
 
-test("gateways are known beforehand on k3d and kwok; of your own clusters the Service tells", async () => {
+test("gateway addresses are planned on k3d and kwok, and read from the Service in your own clusters", async () => {
   assert.deepEqual(
     [await valueOf(update.result.clusters.west!.gateway), await valueOf(update.result.clusters.west!.apiServer)],
     ["k3d-west-server-0", "https://k3d-west-serverlb:6443"],
@@ -304,7 +304,7 @@ function specOf(raised: Raised): Properties {
   return one(raised, ":Link", "mesh-east-to-west").spec as Properties;
 }
 
-test("a Link is named after its target, and every scalar of it is a string", () => {
+test("a Link is named after its target, and all its scalars are strings", () => {
   const { metadata, spec } = one(update, ":Link", "mesh-east-to-west") as { metadata: Properties; spec: Properties };
   assert.deepEqual([metadata.name, metadata.namespace], ["west", "linkerd-multicluster"]);
   assert.equal(spec.targetClusterName, "west");
@@ -324,7 +324,7 @@ test("a Link is named after its target, and every scalar of it is a string", () 
   }
 });
 
-test("a link's credentials stand twice in the source, with an address that the source's pods reach", () => {
+test("the source has a link's credentials twice, with an address that its pods reach", () => {
   for (const [name, namespace] of [
     ["mesh-east-to-west-mirror", "linkerd-multicluster"],
     ["mesh-east-to-west-destination", "linkerd"],
@@ -451,7 +451,7 @@ test("every cluster trusts the very same roots", () => {
   assert.deepEqual(bundle("east"), { "ca-bundle.crt": "ROOT\n" });
 });
 
-test("workloads are the manifests as they are written, and restart when the certificates of pods change", () => {
+test("workloads are the manifests as written, and restart when the certificates of pods change", () => {
   const written = update.plan.clusters.find(({ name }) => name === "west")?.manifests ?? [];
   assert.equal(written.length, 6);
   const made = update.asked.filter(({ name }) => name.startsWith("mesh-west-workloads:"));
@@ -467,7 +467,7 @@ test("workloads are the manifests as they are written, and restart when the cert
   assert.deepEqual(environment, { MESH_CLUSTER_NAME: "west" });
 });
 
-test("a k3d cluster's DNS lets nobody keep an answer for its own domain, and kwok has none", () => {
+test("a k3d cluster's DNS answers for its own domain may not be cached; kwok has no DNS", () => {
   const { metadata, data } = one(update, ":ConfigMap", "mesh-east-dns") as Record<string, Properties>;
   assert.deepEqual(metadata, { name: "coredns-custom", namespace: "kube-system" });
   assert.match(
@@ -480,14 +480,14 @@ test("a k3d cluster's DNS lets nobody keep an answer for its own domain, and kwo
   );
 });
 
-test("a provider is known by a plain name that changes exactly when the cluster is another one", () => {
+test("a provider's identifier is plain text, and changes exactly when the cluster is another one", () => {
   const identifier = (raised: Raised) => one(raised, "providers:kubernetes", "mesh-east").clusterIdentifier;
   assert.equal(typeof identifier(update), "string");
   assert.equal(identifier(preview), identifier(update));
   assert.notEqual(identifier(kwok), identifier(update));
 });
 
-test("Linkerd's definitions are one Command's in a local cluster, and resources in one of yours", () => {
+test("one Command applies Linkerd's definitions in a local cluster; in one of yours they are resources", () => {
   const { stdin, triggers, environment } = one(update, "command:local:Command", "mesh-east-crds");
   const packed = JSON.parse(stdin as string) as PackedDefinitions;
   const name = "servers.policy.linkerd.io";
@@ -500,7 +500,7 @@ test("Linkerd's definitions are one Command's in a local cluster, and resources 
   assert.deepEqual(one(yours, ":CustomResourceDefinition", `mesh-east-crds:${name}`).spec, {});
 });
 
-test("a chart is the same resources in a local cluster and in one of yours, in a preview and in the update", () => {
+test("a chart gives the same resources in local clusters and yours, in previews and updates", () => {
   const named = (raised: Raised) =>
     raised.asked.filter(({ name }) => /^mesh-east-(control-plane|multicluster):/.test(name)).map(({ type, name }) => `${type} ${name}`).sort(); // prettier-ignore
   assert.equal(named(update).length, 8);
@@ -527,7 +527,7 @@ test("a CustomResourceDefinition loses its descriptions and nothing else", () =>
     type: "object",
     required: ["description", "port"],
     properties: {
-      // A field of that name is no description.
+      // A field named description is not a description.
       description: { ...field, type: "string" },
       port: { ...field, type: "integer", default: 80, enum: [80, 443], minimum: 0 },
       empty: { nullable: true, default: null, "x-kubernetes-preserve-unknown-fields": true },
@@ -537,5 +537,5 @@ test("a CustomResourceDefinition loses its descriptions and nothing else", () =>
     metadata: { name: "links.multicluster.linkerd.io", annotations: { "helm.sh/resource-policy": "keep" } },
     spec: { versions: [{ name: "v1", served: true, schema: { openAPIV3Schema: schema(description, field) } }] },
   });
-  assert.deepEqual(slim(crd({ description: "Long." }, { description: "Longer." })), crd({}, {}));
+  assert.deepEqual(strip(crd({ description: "Long." }, { description: "Longer." })), crd({}, {}));
 });

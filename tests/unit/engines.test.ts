@@ -23,7 +23,7 @@ after(async () => {
   fs.rmSync(directory, { recursive: true });
 });
 
-/** The program of a stack, as far as it notes its engine. */
+/** A stack's program, reduced to noting its engine. */
 const program = `require("tsx/cjs"); require("./lib/engines").recordEngine(${JSON.stringify(owner)})`;
 
 function runProgram(address: string, then: string): ChildProcess {
@@ -79,7 +79,7 @@ test("plugins of an engine that lives stay", async () => {
   assert.equal(fs.readdirSync(records).length, 1);
 });
 
-test("plugins of another project stay, even where their engine was killed", async () => {
+test("plugins of another project stay, even if their engine was killed", async () => {
   const [own, others] = [await addressOf("was killed"), await addressOf("was killed")];
   const foreign = plugin(others);
   await recorded(own);
@@ -107,7 +107,7 @@ test("a process that is older than the engine stays: the port had another engine
   assert.ok(await isRunning(older));
 });
 
-test("a program that ends well takes its record with it", async () => {
+test("a program that succeeds removes its record", async () => {
   const [code] = (await once(runProgram(await addressOf("was killed"), "process.exit(0)"), "exit")) as [number];
   assert.equal(code, 0);
   assert.deepEqual(fs.readdirSync(records), []);

@@ -1,4 +1,4 @@
-/** The rules by which the tests read keys refuse what Linkerd's programs refuse. */
+/** The tests' rules for reading keys refuse the same keys as Linkerd's programs. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createPrivateKey } from "node:crypto";

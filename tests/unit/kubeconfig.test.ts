@@ -1,4 +1,4 @@
-/** The user's kubeconfig, which the program shares with kubectl, editors and other stacks: only its own contexts change. */
+/** The program shares the user's kubeconfig with kubectl, editors and other stacks: only its own contexts change. */
 import assert from "node:assert/strict";
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -34,7 +34,7 @@ interface Config {
 const read = (from = file) => parse(fs.readFileSync(from, "utf8")) as Config;
 const contexts = (from = file) => read(from).contexts.map(({ name }) => name);
 const serverOf = (context: string) => read().clusters.find(({ name }) => name === context)?.cluster.server;
-/** What stands beside the kubeconfig: locks and partial files, if anything was left. */
+/** Files beside the kubeconfig: locks and partial files, if any were left. */
 const debris = () => fs.readdirSync(path.dirname(file)).filter((name) => name !== "config");
 
 const commented = `# Mine. Do not lose this line.
@@ -60,7 +60,7 @@ contexts:
     context: { cluster: work, user: me, namespace: shop }
 `;
 
-test("a kubeconfig that is not there is made with its directory, for its owner only", async () => {
+test("a missing kubeconfig is made with its directory, for its owner only", async () => {
   await addContext(oneCluster("k3d-east"));
   assert.deepEqual(contexts(), ["k3d-east"]);
   assert.equal(serverOf("k3d-east"), "https://127.0.0.1:6443");
@@ -93,7 +93,7 @@ test("a context that is there already is replaced, not doubled", async () => {
   assert.equal(serverOf("k3d-east"), "https://127.0.0.1:2");
 });
 
-test("removing the current context leaves none rather than one that is gone", async () => {
+test("removing the current context leaves no current context", async () => {
   write(commented);
   await addContext(oneCluster("k3d-east"));
   fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace("current-context: work", "current-context: k3d-east"));
@@ -102,7 +102,7 @@ test("removing the current context leaves none rather than one that is gone", as
   assert.deepEqual(contexts(), ["work"]);
 });
 
-test("removing a context that is not there is no error and changes nothing", async () => {
+test("removing a missing context changes nothing", async () => {
   write(commented);
   await removeContext("k3d-east");
   assert.deepEqual(contexts(), ["work"]);
@@ -125,7 +125,7 @@ for (const [title, text] of [
   });
 }
 
-test("a symlink stays one, and the file that it points to is changed", async () => {
+test("a symlink stays a symlink, and its target is changed", async () => {
   const target = path.join(root, "dotfiles-config");
   fs.writeFileSync(target, commented);
   fs.mkdirSync(path.dirname(file), { recursive: true });
@@ -135,20 +135,20 @@ test("a symlink stays one, and the file that it points to is changed", async () 
   assert.deepEqual(contexts(target), ["work", "k3d-east"]);
 });
 
-test("a file that others could read is for its owner only once it holds our credentials", async () => {
+test("a file that others could read is for its owner only once it contains our credentials", async () => {
   write(commented, 0o644);
   await addContext(oneCluster("k3d-east"));
   assert.equal(fs.statSync(file).mode & 0o777, 0o600);
 });
 
-test("an unparsable kubeconfig is left alone, and named", async () => {
+test("an unparsable kubeconfig is left alone, and the error names it", async () => {
   write("clusters: [\n");
   await assert.rejects(addContext(oneCluster("k3d-east")), (error) => String(error).includes(file));
   assert.equal(fs.readFileSync(file, "utf8"), "clusters: [\n");
   assert.deepEqual(debris(), []);
 });
 
-test("of several files in $KUBECONFIG the first is changed, and without one the usual", () => {
+test("the first file in $KUBECONFIG is changed, or the default one without it", () => {
   process.env.KUBECONFIG = `/a/config${path.delimiter}/b/config`;
   assert.equal(userKubeconfig(), "/a/config");
   for (const unset of [undefined, "", path.delimiter]) {
@@ -158,7 +158,7 @@ test("of several files in $KUBECONFIG the first is changed, and without one the 
   }
 });
 
-test("the lock of a process that died is overcome", { timeout: 60_000 }, async () => {
+test("the lock of a dead process is removed", { timeout: 60_000 }, async () => {
   write(commented);
   fs.mkdirSync(`${file}.lock`);
   const longAgo = new Date(Date.now() - 60_000);
@@ -168,13 +168,13 @@ test("the lock of a process that died is overcome", { timeout: 60_000 }, async (
   assert.deepEqual(debris(), []);
 });
 
-test("kubectl's lock, a file of the same name, is waited for", { timeout: 60_000 }, async () => {
+test("a change waits for kubectl's lock, a file of the same name", { timeout: 60_000 }, async () => {
   write(commented);
   fs.writeFileSync(`${file}.lock`, "");
   const added = addContext(oneCluster("k3d-east"));
   await new Promise((resolve) => setTimeout(resolve, 300));
   assert.deepEqual(contexts(), ["work"]);
-  // What kubectl does meanwhile must not be lost.
+  // kubectl's changes meanwhile must not be lost.
   fs.writeFileSync(file, commented.replace("current-context: work", "current-context: other"));
   fs.rmSync(`${file}.lock`);
   await added;

@@ -1,4 +1,4 @@
-/** Clusters made and deleted where kwokctl is missing, or was killed at moments too short to be met by chance. */
+/** Clusters made and deleted while kwokctl is missing, or killed at moments too short to hit by chance. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
@@ -47,7 +47,7 @@ async function remove(kwokctl: string): Promise<void> {
 
 const left = () => [".kwok/clusters", ".local/share/linkerd-multicluster-mesh"].flatMap((folder) => fs.readdirSync(path.join(home, folder))); // prettier-ignore
 
-test("a kwokctl killed when the owner's file was gone already leaves the cluster to its owner", async () => {
+test("if kwokctl is killed after it removed the owner's file, the cluster still belongs to its owner", async () => {
   for (const file of ["kwok.yaml", "etcd.log"]) fs.writeFileSync(path.join(cluster, file), "");
   fs.writeFileSync(path.join(cluster, "mesh-owner"), "alice@here");
   await assert.rejects(remove(`rm ${cluster}/mesh-owner; kill -9 $$`), /kwokctl --name alice-east delete cluster/);
@@ -56,7 +56,7 @@ test("a kwokctl killed when the owner's file was gone already leaves the cluster
   assert.deepEqual(left(), []);
 });
 
-test("a cluster that was begun and not signed yet is cleared", async () => {
+test("a cluster that was begun but not signed yet is cleared", async () => {
   await remove("false");
   assert.deepEqual(left(), []);
 });
@@ -67,7 +67,7 @@ test("a cluster without an owner is left alone", async () => {
   assert.deepEqual(fs.readdirSync(cluster), ["kwok.yaml"]);
 });
 
-test("a kwokctl that is missing is told before anything is created", async () => {
+test("a missing kwokctl is reported before anything is created", async () => {
   const { PATH } = process.env;
   process.env.PATH = home;
   try {

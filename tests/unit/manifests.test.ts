@@ -1,4 +1,4 @@
-/** What stands in manifests/<cluster>/: read whole, or refused with file and line. */
+/** The contents of manifests/<cluster>/: read whole, or refused with file and line. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -21,7 +21,7 @@ function write(files: Record<string, string>): void {
   }
 }
 
-/** A ConfigMap of five lines: what follows it in a file begins at line 6. */
+/** A ConfigMap of five lines: the next document in the file begins at line 6. */
 const good = ["apiVersion: v1", "kind: ConfigMap", "metadata:", "  name: good", "data: {a: b}", ""].join("\n");
 
 interface BadFile {
@@ -58,7 +58,7 @@ const badFiles: BadFile[] = [
     title: "several objects in one",
     text: "apiVersion: v1\nkind: List\nmetadata: {name: x}\nitems: []\n",
     line: 1,
-    problem: /a List is several objects/,
+    problem: /a List contains several objects/,
   },
   {
     title: "an order of its own",
@@ -76,7 +76,7 @@ const badFiles: BadFile[] = [
     title: "the same object twice",
     text: `${good}---\n${good}`,
     line: 7,
-    problem: /ConfigMap default\/good stands at west\/bad\.yaml:1 already/,
+    problem: /ConfigMap default\/good is already defined at west\/bad\.yaml:1/,
   },
 ];
 
@@ -105,17 +105,17 @@ test("a bad manifest is refused by the settings, by the name of the setting", ()
   );
 });
 
-// `constructor` is a name that every JavaScript object knows.
+// Every JavaScript object has a property called `constructor`.
 for (const folder of ["north", "East", "constructor"]) {
-  test(`refused: the folder ${folder}, which is no cluster's`, () => {
+  test(`refused: the folder ${folder}, which belongs to no cluster`, () => {
     write({ [`${folder}/x.yaml`]: good });
     assert.deepEqual(readManifests(directory, ["east", "west"]).complaints, [
-      `its folder ${folder} is no cluster's; allowed: east, west. Next: rename or remove the folder`,
+      `its folder ${folder} matches no cluster; allowed: east, west. Next: rename or remove the folder`,
     ]);
   });
 }
 
-test("a cluster without a folder, an empty folder, empty documents and other files are no error", () => {
+test("a cluster without a folder, an empty folder, empty documents and other files are allowed", () => {
   write({
     "README.md": "x",
     "east/notes.txt": ": :",
@@ -139,7 +139,7 @@ test("the same object in two clusters or two namespaces is two objects", () => {
 test("the same object in two files is refused, and both files are named", () => {
   write({ "west/a.yaml": good, "west/b.yml": good });
   const [complaint] = readManifests(directory, ["west"]).complaints;
-  assert.match(complaint ?? "", /^west\/b\.yml:1: ConfigMap default\/good stands at west\/a\.yaml:1 already/);
+  assert.match(complaint ?? "", /^west\/b\.yml:1: ConfigMap default\/good is already defined at west\/a\.yaml:1/);
 });
 
 test("property: every object of every file is read, in the order of file names and as written", () => {
@@ -160,7 +160,7 @@ test("property: every object of every file is read, in the order of file names a
             apiVersion: "v1",
             kind: "ConfigMap",
             metadata: { name: `${file}-${i}` },
-            // YAML knows no difference between 0 and -0 worth keeping.
+            // YAML does not keep the difference between 0 and -0.
             data: JSON.parse(JSON.stringify(value)) as unknown,
           })),
         }));

@@ -1,4 +1,4 @@
-/** From a stack's name and settings to what will stand: names, ports, trust, links, mirrors. */
+/** From a stack's name and settings to the plan: names, ports, trust, links, mirrors. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -18,7 +18,7 @@ function settings(raw: RawSettings, manifests: ClusterManifests = {}): Settings 
   return { ...checked, manifests: { ...checked.manifests, ...manifests } };
 }
 
-/** The plan, or undefined where the settings or the stack are refused. */
+/** The plan, or undefined if the settings or the stack are refused. */
 function planned(stack: string, raw: RawSettings, manifests?: ClusterManifests): Plan | undefined {
   try {
     return makePlan(stack, settings(raw, manifests));
@@ -55,7 +55,7 @@ const service = (name: string, spec: Record<string, unknown>, exported = "true",
 
 const headless = { clusterIP: "None", ports: [{ port: 80 }] };
 
-test("stack dev has the seed's names and ports", () => {
+test("stack dev has the demo's names and ports", () => {
   const plan = makePlan("dev", settings({}));
   assert.equal(plan.network, "multicluster-example");
   assert.deepEqual(
@@ -94,14 +94,14 @@ test("existing clusters keep their own context and domain, whatever the stack is
   );
 });
 
-test("settings of existing clusters mean nothing to the other runtimes", () => {
+test("the other runtimes ignore settings of existing clusters", () => {
   const east = (raw: RawSettings) => makePlan("dev", settings({ runtime: "kwok", ...raw })).clusters[0];
   assert.deepEqual(east({ existing: { east: { context: "a", domain: "a.example" } } }), east({}));
-  // A name that every JavaScript object knows.
+  // Every JavaScript object has a property of this name.
   assert.equal(east({ clusters: ["constructor"] })?.domain, "constructor.cluster.local");
 });
 
-test("links stand between the planned clusters, and each source knows its targets", () => {
+test("links connect the planned clusters, and each source knows its targets", () => {
   const links = [
     { source: "a", target: "b" },
     { source: "a", target: "c" },
@@ -192,7 +192,7 @@ for (const { title, stack, raw, manifests, problem } of refused) {
   });
 }
 
-test("the longest mirror name that Kubernetes takes is not refused", () => {
+test("the longest mirror name that Kubernetes accepts is not refused", () => {
   assert.deepEqual(refusals("dev", {}, { west: [service("s".repeat(58), headless)] }), []);
 });
 
@@ -264,7 +264,7 @@ const stackName = fc.oneof(
   fc.stringMatching(/^[a-z0-9]{1,5}(-[a-z0-9]{1,4}){0,2}$/),
 );
 
-test("property: the outside names, contexts and networks of two stacks never meet", () => {
+test("property: two stacks never share a physical name, context or network", () => {
   const of = (plan: Plan | undefined) =>
     plan ? [...plan.clusters.flatMap(({ physicalName, context }) => [physicalName, context]), plan.network] : [];
   fc.assert(
@@ -285,13 +285,13 @@ test("property: the outside names, contexts and networks of two stacks never mee
   );
 });
 
-test("property: no port is given twice, and all are ones that a user may listen on", () => {
+test("property: no port is used twice, and a user may listen on all of them", () => {
   const base = fc.option(fc.integer({ min: 1024, max: 65_000 }), { nil: undefined });
   fc.assert(
     fc.property(stackName, clusters, runtime, base, (stack, names, kind, portBase) => {
       const ports = planned(stack, { runtime: kind, clusters: names, portBase })?.clusters.flatMap((one) => one.ports);
       assert.equal(new Set(ports).size, ports?.length ?? 0);
-      // Above 32767 systems hand out ports by themselves, so a default there would fail now and then.
+      // Systems hand out ports above 32767 by themselves, so a default there would sometimes fail.
       const [least, most] = portBase === undefined ? [6440, 32_767] : [portBase, 65_535];
       for (const port of ports ?? []) assert.ok(port >= least && port <= most, `port ${port}`);
     }),
@@ -310,7 +310,7 @@ test("property: the same stack and settings give the same plan, and another orde
   );
 });
 
-test("property: every planned name is one that Kubernetes and k3d take", () => {
+test("property: Kubernetes and k3d accept every planned name", () => {
   const objectName = fc.stringMatching(/^[a-z]([a-z0-9-]{0,60}[a-z0-9])?$/);
   const replicas = fc.integer({ min: 0, max: 12 });
   fc.assert(

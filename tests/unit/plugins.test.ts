@@ -1,5 +1,5 @@
-// The provider stand-ins of offline/plugins, each as the process the engine starts, over the provider protocol:
-// certificates judged by OpenSSL and Node, commands by what they leave behind.
+// The provider stand-ins of offline/plugins, started as the engine starts them, over the provider protocol. OpenSSL and
+// Node judge the certificates; commands are judged by their effects.
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { X509Certificate, createPrivateKey, createPublicKey } from "node:crypto";
@@ -45,7 +45,7 @@ after(() => {
   rmSync(directory, { recursive: true });
 });
 
-/** A plugin as the engine starts it: by a link on PATH, in a directory that has nothing to do with this project. */
+/** Starts a plugin as the engine does: by a link on PATH, in a directory outside this project. */
 async function start(name: string) {
   const link = join(directory, `${name}-${running.length}`);
   symlinkSync(join(PLUGINS, name), link);
@@ -231,7 +231,7 @@ describe("tls", () => {
       assert.equal(rootCert.subject, "O=Müller & Co\nCN=root.linkerd.cluster.local");
       const text = openssl("x509", "-noout", "-text", "-in", join(directory, "root.pem"));
       assert.match(text, /X509v3 Key Usage: critical\n\s+Certificate Sign, CRL Sign\n/);
-      // The two last of seven bits: DER leaves trailing zero bits out, as Go does.
+      // The last two of seven bits: DER omits trailing zero bits, as Go does.
       assert.ok(rootCert.raw.includes(Buffer.from("03020106", "hex")));
       assert.match(text, /X509v3 Basic Constraints: critical\n\s+CA:TRUE\n/);
       const [subjectKey, authorityKey] = ["Subject", "Authority"].map(
@@ -258,7 +258,7 @@ describe("tls", () => {
     assert.match((await key({ algorithm: "RSA" })).privateKeyPem ?? "", /^-----BEGIN RSA PRIVATE KEY-----\n/);
   });
 
-  test("secrets of a certificate: the key always, any other property where the input is one", async () => {
+  test("secrets of a certificate: the key always, any other property if its input is secret", async () => {
     const { state } = await ca({ dnsNames: secret(["a.b"]), privateKeyPem: (await key()).privateKeyPem ?? "" });
     const secrets = Object.keys(state).filter((name) => isSecret(state[name]));
     assert.deepEqual(secrets.sort(), ["dnsNames", "privateKeyPem"]);
@@ -334,7 +334,7 @@ describe("tls", () => {
     await assert.rejects(plugin.create(SIGNED, { ...signing, certRequestPem: "x" }), /no CERTIFICATE REQUEST block/);
   });
 
-  test("any input replaces, but the early renewal hours update", async () => {
+  test("every input replaces, except the early renewal hours, which update", async () => {
     const { inputs, state } = await ca();
     const diff = (more: Properties) => plugin.diff(SELF_SIGNED, state, inputs, { ...inputs, ...more });
     assert.equal((await diff({})).some, false);
@@ -368,7 +368,7 @@ describe("tls", () => {
     assert.equal((await plugin.create(SELF_SIGNED, early)).state.readyForRenewal, true);
   });
 
-  test("a preview leaves unknown what only creation tells", async () => {
+  test("a preview leaves unknown what only creation can know", async () => {
     const { state } = await plugin.create(SELF_SIGNED, { ...anchor, privateKeyPem: UNKNOWN }, { preview: true });
     const unknown = Object.keys(state).filter((name) => plain(state[name] ?? null) === UNKNOWN);
     assert.deepEqual(unknown.sort(), [
@@ -386,7 +386,7 @@ describe("tls", () => {
     assert.equal(keyState.publicKeyPem, UNKNOWN);
   });
 
-  test("a type that is not served is named, with what is", async () => {
+  test("the refusal of an unknown type names it and the known ones", async () => {
     await assert.rejects(
       plugin.create("tls:index/other:Other", {}),
       /tls:index\/other:Other is not served.*PrivateKey/,
@@ -399,7 +399,7 @@ describe("command", () => {
   let plugin: Plugin;
   before(async () => void (plugin = await start("pulumi-resource-command")));
 
-  test("it says the version of the SDK it stands beside", async () => {
+  test("it reports the version of the SDK beside it", async () => {
     const { version } = JSON.parse(
       readFileSync(resolve(__dirname, "../../node_modules/@pulumi/command/package.json"), "utf8"),
     ) as { version: string };
@@ -424,7 +424,7 @@ describe("command", () => {
     assert.deepEqual([none.state.stdout, none.state.stderr], ["", ""]);
   });
 
-  test("without a directory it runs where the engine runs, without input it reads nothing", async () => {
+  test("without a directory it runs where the engine runs; without input it reads nothing", async () => {
     const { state } = await plugin.create(COMMAND, { create: "pwd; cat" });
     assert.equal(state.stdout, directory);
   });
@@ -466,7 +466,7 @@ describe("command", () => {
     await plugin.delete(COMMAND, { create: "false" });
   });
 
-  test("triggers replace, other inputs update, the engine's own are not looked at", async () => {
+  test("triggers replace, other inputs update, the engine's own are ignored", async () => {
     const inputs = { create: "true", triggers: [1, "a"], environment: { "a.b": "1" } };
     const diff = (more: Properties) => plugin.diff(COMMAND, {}, inputs, { ...inputs, ...more });
     assert.deepEqual(await diff({ __internal: "1", version: "1.2.1" }), { some: false, paths: [], replaces: [] });
@@ -509,7 +509,7 @@ describe("command", () => {
     assert.deepEqual(await lines("none"), []);
   });
 
-  test("inputs of a wrong type, and those not served, are refused", async () => {
+  test("inputs of a wrong type and unknown inputs are refused", async () => {
     const check = async (inputs: Properties) => (await plugin.check(COMMAND, inputs)).join();
     assert.equal(await check({ create: secret("x"), environment: { A: UNKNOWN }, triggers: [{ a: 1 }] }), "");
     assert.match(await check({ archivePaths: ["*"] }), /archivePaths is not served by this stand-in/);

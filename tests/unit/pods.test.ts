@@ -53,7 +53,7 @@ void describe("workloads in flight", () => {
   void test("belong to the cluster whose provider they have", () => {
     assert.deepEqual(after(begin("DaemonSet", "x", { from: provider("west-2") })), ["west-2 DaemonSet linkerd/x"]);
   });
-  void test("are not those that only go, stay as they are, have no pods, or are of no cluster of the mesh", () => {
+  void test("exclude those only deleted, unchanged, without pods, or outside the mesh's clusters", () => {
     const other = "urn:pulumi:dev::mesh::pulumi:providers:kubernetes::default_4_34_2::id";
     assert.deepEqual(
       after(
@@ -70,13 +70,13 @@ void describe("workloads in flight", () => {
       [],
     );
   });
-  void test("are told by their age", () => {
+  void test("are listed by age", () => {
     const inFlight = new WorkloadsInFlight();
     inFlight.see(begin("Deployment", destination), 5000);
     assert.equal(inFlight.begunBy(4999).length, 0);
     assert.equal(inFlight.begunBy(5000).length, 1);
   });
-  void test("a replacement's two steps are two", () => {
+  void test("count a replacement's two steps as two", () => {
     const created = { op: "create-replacement" };
     assert.equal(after(begin("Job", "j", created), end("Job", "j", { op: "delete-replaced" })).length, 1);
     assert.equal(after(begin("Job", "j", created), end("Job", "j", created)).length, 0);
@@ -115,7 +115,7 @@ void describe("the pods that a workload is waiting for", () => {
   void test("of a Deployment are unknown until its controller has seen the change", () => {
     assert.deepEqual(names(newestPods({ kind: "Deployment", object: deployment(3, 2) }, sets, pods)), []);
   });
-  void test("of a StatefulSet are all, for an old one that is not ready is not replaced, unless its pods are made in parallel", () => {
+  void test("of a StatefulSet are all, because an old unready one is not replaced, unless its pods are made in parallel", () => {
     const hash = (value: string) => ({ "controller-revision-hash": value });
     const both = [pod("s-0", "StatefulSet", "s", hash("s-1")), pod("s-1", "StatefulSet", "s", hash("s-2"))];
     const of = (podManagementPolicy?: string) => {
@@ -188,7 +188,7 @@ const backOff = (seconds: number) => ({
 });
 const running = (second: number) => ({ running: { startedAt: at(second) } });
 
-/** When a fault is told of pods that are seen every three seconds, and the fault's reason. */
+/** When a fault is reported if pods are looked at every three seconds, and the fault's reason. */
 function toldAt(seen: (second: number) => Pod, last = 600, first = 1): { second: number; reason: string } | undefined {
   const finder = new FaultFinder();
   for (let second = first; second <= last; second += 3) {
@@ -199,8 +199,8 @@ function toldAt(seen: (second: number) => Pod, last = 600, first = 1): { second:
 }
 
 /**
- * A container as the kubelet reports it that crashes each time it has run for so long: restarted at once, then after 10,
- * 20, 40, ... seconds.
+ * A container that crashes each time it has run for so long, as the kubelet reports it: restarted at once, then after
+ * 10, 20, 40, ... seconds.
  *
  * @param probed whether it has a readiness probe, which never passes; without one it is ready while it runs
  */
@@ -222,26 +222,26 @@ void describe("a container that crashes", () => {
   void test("is a fault within 90 s of its first crash, however long it runs each time, once it has had a minute", () => {
     for (const probed of [true, false]) {
       for (let ranFor = 0.5; ranFor <= (probed ? 80 : 15); ranFor += 0.5) {
-        // Pods are looked at from five seconds on after the workload was begun.
+        // Pods are looked at from five seconds after the workload was begun.
         const told = toldAt((second) => podWith([crashing(ranFor, { probed })(second)]), 600, 8);
         assert.ok(told && told.second >= 60, `${ranFor} s, told after ${told?.second}`);
         assert.ok(told.second <= 87, `${ranFor} s, told after ${told.second}`);
       }
     }
   });
-  void test("is told with its exit code and restarts, without the kubelet's words about the wait", () => {
+  void test("is reported with its exit code and restarts, without the kubelet's message about the wait", () => {
     const told = toldAt((second) => podWith([crashing(1)(second)]));
     assert.equal(told?.reason, "CrashLoopBackOff, last exit code 1 (Error), 3 restarts");
   });
-  void test("is a fault also when it ends well each time", () => {
+  void test("is a fault even if it exits with 0 each time", () => {
     assert.ok(toldAt((second) => podWith([crashing(2, { exitCode: 0 })(second)])));
   });
-  void test("for lack of memory is told so", () => {
+  void test("for lack of memory is reported as such", () => {
     const lastState = { terminated: ended(137, "OOMKilled", 1) };
     const told = toldAt(() => podWith([status({ restartCount: 4, state: backOff(40), lastState })]));
     assert.equal(told?.reason, "CrashLoopBackOff, last exit code 137 (OOMKilled), 4 restarts");
   });
-  void test("is no fault when it comes up at last, ready or not yet ready", () => {
+  void test("is no fault when it finally stays up, ready or not yet ready", () => {
     const lastState = { terminated: ended(1, "Error", 13) };
     for (const ready of [true, false]) {
       const up = status({ restartCount: 2, ready, state: running(33), lastState });
@@ -251,7 +251,7 @@ void describe("a container that crashes", () => {
       );
     }
   });
-  void test("long ago, and ready since, is given its minute again", () => {
+  void test("long ago, and ready since then, gets its minute again", () => {
     const lastState = { terminated: ended(1, "Error", 13) };
     const up = status({ restartCount: 2, ready: true, state: running(33), lastState });
     const again = (second: number) => status({ ...crashing(1)(second - 301), restartCount: 5 });
@@ -268,7 +268,7 @@ void describe("a container that crashes", () => {
       );
     }
   });
-  void test("and is started anew with its node is no fault", () => {
+  void test("and restarts with its node is no fault", () => {
     const lastState = { terminated: ended(255, "Unknown", 1) };
     const starting = status({ restartCount: 7, state: { waiting: { reason: "ContainerCreating" } }, lastState });
     assert.equal(
@@ -314,7 +314,7 @@ void describe("a container that cannot be started", () => {
     ["RunContainerError", 'exec: "/policy": no such file or directory'],
     ["CreateContainerError", "context deadline exceeded"],
   ] as const) {
-    void test(`is a fault after a minute, in the kubelet's words: ${reason}`, () => {
+    void test(`is a fault after a minute, with the kubelet's message: ${reason}`, () => {
       const told = toldAt(() => podWith([status({ state: { waiting: { reason, message } } })]));
       assert.deepEqual(told, { second: 61, reason: `${reason}, 0 restarts, ${message}` });
     });
@@ -333,7 +333,7 @@ void describe("an image that cannot be pulled", () => {
   const pulling = (second: number) => (second % 2 === 0 ? "ErrImagePull" : "ImagePullBackOff");
   const image = (reason: string) => status({ state: { waiting: { reason, message } } });
 
-  void test("is a fault after 45 s, with its name and the kubelet's words", () => {
+  void test("is a fault after 45 s, with its name and the kubelet's message", () => {
     const told = toldAt((second) => podWith([image(pulling(second))]));
     assert.equal(told?.second, 46);
     assert.match(
@@ -341,7 +341,7 @@ void describe("an image that cannot be pulled", () => {
       /^ErrImagePull of cr\.l5d\.io\/linkerd\/policy-controller:edge-26\.8\.3: .*no such host$/,
     );
   });
-  void test("is no fault when it comes before", () => {
+  void test("is no fault if it arrives before that", () => {
     const up = status({ ready: true, state: running(40) });
     assert.equal(
       toldAt((second) => podWith([second < 40 ? image(pulling(second)) : up])),
@@ -361,7 +361,7 @@ void describe("a pod that cannot be scheduled", () => {
     metadata: { name: podName, namespace: "linkerd", uid: "pod" },
     status: { phase: "Pending", conditions: [{ ...condition, ...more }] },
   });
-  void test("is a fault after a minute, in the scheduler's words", () => {
+  void test("is a fault after a minute, with the scheduler's message", () => {
     assert.deepEqual(
       toldAt(() => pending()),
       { second: 61, reason: `Unschedulable: ${message}` },
@@ -379,7 +379,7 @@ void describe("a pod that cannot be scheduled", () => {
   });
 });
 
-void describe("what is said of a fault", () => {
+void describe("the report of a fault", () => {
   const report: Report = {
     workload,
     namespace: "linkerd",
@@ -396,7 +396,7 @@ void describe("what is said of a fault", () => {
     nextCommands([{ ...report, ...more }]).filter((line) => line.startsWith("  kubectl"));
   const kubectl = "  kubectl --context k3d-east -n linkerd";
 
-  void test("is where, what and why", () => {
+  void test("says where, what and why", () => {
     const text = describeFaults([report]).join("\n");
     for (const part of [
       "east",
@@ -410,7 +410,7 @@ void describe("what is said of a fault", () => {
     const withoutLog = describeFaults([{ ...report, log: [], noLog: "403: forbidden" }]);
     assert.match(withoutLog.join("\n"), /no log lines: 403: forbidden/);
   });
-  void test("ends with commands to look at it and to have it tried again", () => {
+  void test("ends with commands to look at it and to try it again", () => {
     assert.deepEqual(commands({}), [
       `${kubectl} logs ${podName} -c policy --previous`,
       `${kubectl} delete pod ${podName}`,
@@ -424,7 +424,7 @@ void describe("what is said of a fault", () => {
 });
 
 void describe("the watch over pods", () => {
-  // Loading it takes its time, once.
+  // Loading it takes a while, once.
   before(() => client());
   const servers: http.Server[] = [];
   after(() => servers.forEach((server) => server.close()));
@@ -436,7 +436,7 @@ void describe("the watch over pods", () => {
   type Answer = { status?: number; body: unknown };
   const refused = (message: string): Answer => ({ status: 403, body: { kind: "Status", message } });
   const list = (...items: object[]): Answer => ({ body: { items } });
-  /** What a cluster with one Deployment and one pod answers, by the end of the path. */
+  /** Answers of a cluster with one Deployment and one pod, by the end of the path. */
   const cluster = (pod: Pod): Record<string, Answer> => ({
     "/deployments/linkerd-destination": {
       body: {
@@ -513,7 +513,7 @@ void describe("the watch over pods", () => {
     assert.ok(found);
     assert.match(words, /describe pod/);
   });
-  void test("leaves a pod alone that an autoscaler makes a node for, and one that nobody can tell of", async () => {
+  void test("leaves alone a pod that an autoscaler makes a node for, and one of unknown state", async () => {
     const pending = podWith([]);
     pending.status = { conditions: [unschedulable] };
     const events = (answer: Answer) => watched({ ...cluster(pending), "/events": answer });
@@ -523,19 +523,19 @@ void describe("the watch over pods", () => {
       assert.ok(!(await lastWords(await events(list({ reason })))).found, reason);
     const { found, words } = await lastWords(await events(refused("no events for you")));
     assert.ok(!found);
-    assert.match(words, /cluster east could not be looked at: .*0\/1 nodes.*403: no events for you/);
+    assert.match(words, /cluster east could not be checked: .*0\/1 nodes.*403: no events for you/);
   });
   void test("says at the end why it could not look", async () => {
     const { found, words } = await lastWords(
       await watched({ ...cluster(podWith([loop])), "/pods": refused("no pods") }),
     );
     assert.ok(!found);
-    assert.match(words, /The pods of cluster east could not be looked at: 403: no pods/);
+    assert.match(words, /The pods of cluster east could not be checked: 403: no pods/);
     const lost = new PodWatch(() => Promise.reject(new Error("no kubeconfig")), new FaultFinder(patience), seconds);
     lost.see(begin("Deployment", "linkerd-destination"));
-    assert.match((await lastWords({ watch: lost })).words, /could not be looked at: no kubeconfig/);
+    assert.match((await lastWords({ watch: lost })).words, /could not be checked: no kubeconfig/);
   });
-  void test("leaves pods alone that are not of a workload in flight", async () => {
+  void test("leaves alone pods that belong to no workload in flight", async () => {
     const foreign = podWith([loop], { metadata: { ownerReferences: ownedBy("ReplicaSet", "foreign") } });
     assert.deepEqual(await lastWords(await watched(cluster(foreign))), { found: false, words: "" });
   });

@@ -1,4 +1,4 @@
-/** What charts are rendered from, and what the program makes of it. */
+/** The inputs of a rendering, and how the program processes the result. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
@@ -17,7 +17,7 @@ const cache = path.join(scratch, "cache");
 const chart = path.join(scratch, "chart");
 const calls = path.join(scratch, "calls");
 const given = { PATH: process.env.PATH, XDG_CACHE_HOME: process.env.XDG_CACHE_HOME };
-/** Stands in for Helm, which the engine tests run: it prints what it was told, as YAML. */
+/** Stands in for Helm: prints its input as YAML. The engine tests run the real Helm. */
 const helm = `#!/bin/sh
 echo "$@" >> ${calls}
 case "$*" in *broken*) echo "Error: values are wrong" >&2; exit 1;; esac
@@ -58,17 +58,17 @@ const render = (change: Partial<RenderingArgs> = {}) =>
 const called = () => fs.readFileSync(calls, "utf8").trim().split("\n").filter(Boolean);
 
 function valueOf<T>(output: unknown): Promise<T> {
-  // The typings leave it out.
+  // Missing in the typings.
   return (pulumi.output(output) as unknown as { promise(): Promise<T> }).promise();
 }
 
-test("Helm renders a chart for the Kubernetes that it is told, and objects get the namespace that they lack", async () => {
+test("Helm renders a chart for the given Kubernetes version, and objects get a missing namespace", async () => {
   assert.deepEqual(await render(), [
     {
       apiVersion: "v1",
       kind: "ConfigMap",
       metadata: { name: "one", namespace: "linkerd" },
-      // YAML 1.1: what begins with 0 is octal. Helm takes dates and times for texts.
+      // YAML 1.1 reads a number that begins with 0 as octal. Helm reads dates and times as text.
       data: { values: '{"key":"value"}', mode: 0o644, day: "2026-11-27", time: "12:30" },
     },
     { apiVersion: "v1", kind: "Namespace", metadata: { name: "two" } },
@@ -78,7 +78,7 @@ test("Helm renders a chart for the Kubernetes that it is told, and objects get t
   assert.deepEqual(called(), [`template mesh-east-crds ${chart} ${flags} --api-versions v1 --api-versions policy/v1`]);
 });
 
-test("a rendering is kept, and done again when anything that goes into it changes", async () => {
+test("a rendering is kept, and repeated when any of its inputs changes", async () => {
   const first = await render();
   assert.deepEqual(await render(), first);
   assert.equal(called().length, 1);
@@ -98,7 +98,7 @@ test("a rendering is kept, and done again when anything that goes into it change
   assert.equal(called().length, 5);
 });
 
-test("what Helm refuses is told in its words, and a missing helm with what brings it", async () => {
+test("Helm's refusals are quoted, and for a missing helm the message says how to get it", async () => {
   await assert.rejects(render({ release: "broken" }), /cannot be rendered: Error: values are wrong\. Next: helm lint /);
   assert.equal(fs.existsSync(cache), false);
   process.env.PATH = path.join(scratch, "nowhere");
@@ -106,7 +106,7 @@ test("what Helm refuses is told in its words, and a missing helm with what bring
   process.env.PATH = `${scratch}:${given.PATH}`;
 });
 
-test("a text stands where its placeholder stood: as it is, in base64, as its SHA-256, within YAML", async () => {
+test("a text replaces its placeholder: as it is, in base64, as its SHA-256, within YAML", async () => {
   const [bundle, pem] = [placeholder("bundle"), "-----BEGIN-----\nabc\n"];
   const digest = (text: string) => createHash("sha256").update(text).digest("hex");
   const base64 = (text: string) => Buffer.from(text).toString("base64");
@@ -128,7 +128,7 @@ test("a text stands where its placeholder stood: as it is, in base64, as its SHA
   });
 });
 
-test("a text that is not known yet makes the fields unknown that have it, and no other", async () => {
+test("a text that is not known yet makes only the fields that contain it unknown", async () => {
   const unknown = pulumi.output(pulumi.unknown as string);
   const filled = fill(
     { old: placeholder("old"), new: placeholder("new"), plain: "as it was" },
@@ -139,7 +139,7 @@ test("a text that is not known yet makes the fields unknown that have it, and no
   assert.equal(await (filled.new as { isKnown: Promise<boolean> }).isKnown, false);
 });
 
-test("objects of a chart are shaped by kind, those of somebody else's groups are not", () => {
+test("a chart's objects are shaped by kind, except those of other API groups", () => {
   const metadata = { name: "one" };
   const of = (apiVersion: string, kind: string, fields: object): Manifest => ({ apiVersion, kind, metadata, ...fields }); // prettier-ignore
   const service = of("v1", "Service", { spec: {} });
@@ -175,7 +175,7 @@ test("objects of a chart are shaped by kind, those of somebody else's groups are
   assert.equal(shaped(others), others);
 });
 
-test("an object that may stand in no namespace is looked for under the name that it had then", () => {
+test("a custom resource without a namespace also has its former name", () => {
   const named = (kind: string, namespace?: string) =>
     formerNames("mesh-west-workloads", {
       apiVersion: "v1",

@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import * as path from "node:path";
 import { test } from "node:test";
 
-/** Prints what of the rest is loaded: at first, and after each of it was asked for something. */
+/** Prints which other parts are loaded: at first, and after each was used. */
 const script = `
   require("./lib/sdk.cjs");
   const { automation, runtime } = require("@pulumi/pulumi");
@@ -21,7 +21,7 @@ const script = `
   })();
 `;
 
-test("the SDK comes without the compiler, npm's tree and the Automation API, until something is asked of them", () => {
+test("the SDK loads the compiler, npm's tree and the Automation API only when they are used", () => {
   const cwd = path.join(__dirname, "../..");
   const { told, text, paths, workspace } = JSON.parse(
     execFileSync(process.execPath, ["-e", script], { cwd, encoding: "utf8" }),
@@ -32,7 +32,7 @@ test("the SDK comes without the compiler, npm's tree and the Automation API, unt
   assert.equal(workspace, "function");
 });
 
-test("an SDK that has moved one of them is loaded whole, with a warning", () => {
+test("if an SDK has moved one of them, all of it is loaded, with a warning", () => {
   const moved = `
     const Module = require("node:module");
     const resolve = Module._resolveFilename;

@@ -1,4 +1,4 @@
-/** What a user may set, and every refusal: the setting, its value, what is allowed, and what to type next. */
+/** The settings, and every refusal: the setting, its value, what is allowed, and the next command. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -39,7 +39,7 @@ function problemsOf(raw: RawSettings): string[] {
   return [];
 }
 
-test("with nothing set it is the seed's mesh: k3d, east and west, linked both ways", () => {
+test("the defaults are the demo's mesh: k3d, east and west, linked both ways", () => {
   const settings = check({});
   assert.equal(settings.runtime, "k3d");
   assert.deepEqual(settings.clusters, ["east", "west"]);
@@ -55,14 +55,14 @@ test("with nothing set it is the seed's mesh: k3d, east and west, linked both wa
   assert.equal(settings.portBase, undefined);
 });
 
-test("the defaults that Pulumi.yaml announces are the ones that hold without it", () => {
+test("the defaults in Pulumi.yaml are those of the program", () => {
   const file = fs.readFileSync(path.join(__dirname, "../../Pulumi.yaml"), "utf8");
   const { config } = parse(file) as { config: Record<string, { default?: unknown }> };
   const announced = Object.fromEntries(Object.entries(config).map(([key, { default: value }]) => [key, value]));
   assert.deepEqual(check(announced), check({}));
 });
 
-test("pods are refused without a proxy on real clusters, and let through on kwok, where no injector answers", () => {
+test("real clusters refuse pods without a proxy; kwok lets them through, because no injector answers", () => {
   const existing = { east: { context: "a" }, west: { context: "b" } };
   assert.equal(check({ runtime: "k3d" }).webhookFailurePolicy, "Fail");
   assert.equal(check({ runtime: "existing", existing }).webhookFailurePolicy, "Fail");
@@ -70,7 +70,7 @@ test("pods are refused without a proxy on real clusters, and let through on kwok
   assert.equal(check({ runtime: "kwok", webhookFailurePolicy: "Fail" }).webhookFailurePolicy, "Fail");
 });
 
-test("charts come from the directory where one is set, else from the repository, without its last slash", () => {
+test("charts come from the directory if one is set, else from the repository, without its last slash", () => {
   assert.deepEqual(check({ chartDirectory: "charts", chartRepository: "nonsense" }).charts, {
     directory: path.join(root, "charts"),
   });
@@ -86,7 +86,7 @@ interface Refusal {
   /** How the problem begins: setting and value. */
   begins: string;
   allowed: RegExp;
-  /** What is to be typed next. */
+  /** The next command. */
   next: RegExp;
 }
 
@@ -217,7 +217,7 @@ for (const { title, raw, begins, allowed, next } of refusals) {
   });
 }
 
-test("all problems are told at once", () => {
+test("all problems are reported at once", () => {
   const problems = problemsOf({
     runtime: "x",
     clusters: ["a", "a"],
@@ -228,7 +228,7 @@ test("all problems are told at once", () => {
   assert.deepEqual(settings, ["runtime", "clusters[1]", "links[0]", "portBase"]);
 });
 
-test("a bad cluster name is told once, and not again for every link to it", () => {
+test("a bad cluster name is reported once, not for every link to it", () => {
   assert.deepEqual(
     problemsOf({ clusters: ["east", "West"] }).map((problem) => problem.split(" is ")[0]),
     ["clusters[1]"],
@@ -250,7 +250,7 @@ test("property: the default links are every ordered pair of different clusters, 
   );
 });
 
-test("property: whatever is typed is either accepted or refused with what to type next, never anything else", () => {
+test("property: any input is either accepted, or refused with the next command", () => {
   const value = fc.oneof(fc.anything(), fc.constantFrom("east", "kwok", 1, [1], ["east", "west"], { source: "east" }));
   const keys = [
     ...["runtime", "clusters", "orgDomain", "links", "manifests", "linkerdVersion", "chartRepository"],
@@ -265,7 +265,7 @@ test("property: whatever is typed is either accepted or refused with what to typ
   );
 });
 
-/** Config values are JSON or text: what cannot be written as such cannot be typed. */
+/** Config values are JSON or text. Other values cannot be typed. */
 function asJson(values: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
   return values.map((value) => {
     try {

@@ -47,7 +47,7 @@ const state = {
       { urn: command, parent: cluster },
       { urn: provider, parent: cluster, propertyDependencies: { kubeconfig: [command] } },
       ...[account, deployment].map((one) => ({ urn: one, parent: chart, provider: `${provider}::id` })),
-      // As the SDK records it for a component of a provider: the component alone, not what is in it.
+      // The SDK records a component of a provider like this: the component alone, without its children.
       { urn: link, parent: stack, provider: `${provider}::id`, dependencies: [chart] },
     ],
   },
@@ -99,7 +99,7 @@ test("the critical path of an up leads through components to what the last resou
   assert.deepEqual(pathOf(up), [command, provider, deployment, link]);
 });
 
-test("words tell start, registration, the wait for a turn, each stage and the end, and add up to the whole", () => {
+test("the text names start, registration, the wait for a turn, each stage and the end, and adds up", () => {
   const update = readUpdate(log(up));
   const lines = describe(update, criticalPath(update, readGraph(state)), placesOf(update));
   assert.match(
@@ -110,7 +110,7 @@ test("words tell start, registration, the wait for a turn, each stage and the en
     "    1.0 s  the engine and the program to start",
     "    9.1 s  KwokCluster west: Command west 9.0 s, kubernetes west 0.1 s",
     "    3.9 s  Chart west-control-plane to be registered by the program",
-    "    2.0 s  Chart west-control-plane's turn, nothing it needs being missing (1 other resource ended meanwhile)",
+    "    2.0 s  Chart west-control-plane's turn, although it was ready (1 other resource ended meanwhile)",
     "    4.0 s  Chart west-control-plane: Deployment linkerd/two 4.0 s",
     "    1.0 s  Stack dev: Link west-to-east 1.0 s",
     "    1.0 s  the engine and the program to end",
@@ -119,7 +119,7 @@ test("words tell start, registration, the wait for a turn, each stage and the en
   assert.ok(Math.abs(told.reduce((sum, one) => sum + one, 0) - 22) < 0.5);
 });
 
-test("a delete waits for the whole wave before it, with nothing left in the state to tell", () => {
+test("a delete waits for the whole wave before it, though the state no longer shows it", () => {
   const destroy = [
     prelude,
     begin(500, "delete", link),
@@ -137,7 +137,7 @@ test("a delete waits for the whole wave before it, with nothing left in the stat
   assert.deepEqual(pathOf(destroy, readGraph({})), [link, deployment, provider, command]);
 });
 
-test("of steps side by side, told within the same moment, none holds up one that began before it", () => {
+test("among parallel steps reported at the same moment, none holds up one that began before it", () => {
   const quick = [prelude, begin(100, "delete", link), end(4000, "delete", link)];
   for (const one of [account, deployment]) quick.push(begin(4001, "delete", one));
   for (const one of [account, deployment]) quick.push(end(4010, "delete", one));
@@ -162,7 +162,7 @@ test("a run of short steps is one line", () => {
   ]);
 });
 
-test("an update that was killed: half a line is left out, what was under way ends the path and is named", () => {
+test("a killed update: half a line is ignored, and the path ends with the named step under way", () => {
   const killed = `${log(up.slice(0, 11))}{"received":17000`;
   const update = readUpdate(killed);
   assert.equal(update.result, "interrupted");
@@ -187,7 +187,7 @@ test("an update without a change has a path, and an update without a resource ha
     describe(nothing, criticalPath(nothing, readGraph({})), placesOf(nothing))[0] ?? "",
     /nothing was begun/,
   );
-  assert.throws(() => readUpdate(""), /holds no event/);
+  assert.throws(() => readUpdate(""), /contains no event/);
 });
 
 test("a replacement's steps of one resource follow one another", () => {
@@ -220,7 +220,7 @@ test("a resource belongs to its provider's cluster, or to the one its name begin
   assert.equal(groupOf(shared), "mesh");
 });
 
-test("the picture has one bar a resource, none for components, the path in red, and is escaped", () => {
+test("the picture has one bar per resource, none for components, the path in red, and is escaped", () => {
   const update = readUpdate(log(up));
   const svg = draw("a <title>", update, criticalPath(update, readGraph(state)), placesOf(update));
   assert.equal(svg.match(/<g>/g)?.length, 5);
@@ -233,7 +233,7 @@ test("the picture has one bar a resource, none for components, the path in red, 
   );
 });
 
-test("the last log is the stack's own, not that of a stack whose name begins alike", () => {
+test("the last log is the stack's own, not that of a stack with the same prefix", () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "timeline-"));
   try {
     const names = [
@@ -244,14 +244,14 @@ test("the last log is the stack's own, not that of a stack whose name begins ali
     for (const name of names) fs.writeFileSync(path.join(directory, name), "");
     assert.equal(path.basename(lastLog(directory, "a")), names[1]);
     assert.equal(path.basename(lastLog(directory, "a-2")), names[2]);
-    assert.throws(() => lastLog(directory, "b"), /stack b has no kept update.* Next: npm start -- b/);
+    assert.throws(() => lastLog(directory, "b"), /stack b has no recorded update.* Next: npm start -- b/);
     assert.throws(() => lastLog(path.join(directory, "none"), "a"), UserError);
   } finally {
     fs.rmSync(directory, { recursive: true });
   }
 });
 
-test("arguments: a stack, --out, --events with a file that is there, and nothing else", () => {
+test("arguments: a stack, --out, --events with an existing file, and nothing else", () => {
   assert.equal(parseArguments([]).stack, "rehearsal");
   assert.deepEqual(parseArguments(["alice", "--out", "/x.svg"]), { stack: "alice", out: "/x.svg" });
   assert.equal(parseArguments(["alice", "--events", __filename]).events, __filename);

@@ -40,7 +40,7 @@ import { authority } from "../lib/mesh";
 
 const url = "http://set-0.web-west.shop.svc.east.cluster.local";
 
-test("a reply counts only when the service itself gave it", () => {
+test("a reply counts only if the service itself gave it", () => {
   assert.equal(replyFault(url, { code: 0, text: "HTTP/1.1 200 OK\r\nserver: nginx\r\n" }), undefined);
   assert.equal(replyFault(url, { code: 0, text: "HTTP/1.1 404 Not Found\r\n" }), undefined);
   assert.match(replyFault(url, { code: 0, text: "HTTP/1.1 502 Bad Gateway\r\n" }) ?? "", /HTTP 502/);
@@ -56,7 +56,7 @@ test("a reply counts only when the service itself gave it", () => {
   assert.match(replyFault(url, gone) ?? "", /curl gave no exit code: container not found/);
 });
 
-test("an error shows its own words, whoever threw it", async () => {
+test("an error shows its own message, whoever threw it", async () => {
   const { ApiException } = await client();
   const refused = (code: number, body?: unknown) => new ApiException(code, "Unknown API Status Code!", body, {});
   assert.equal(reason(refused(403, '{"kind":"Status","message":"pods is forbidden"}')), "403: pods is forbidden");
@@ -66,7 +66,7 @@ test("an error shows its own words, whoever threw it", async () => {
   assert.equal(statusOf(refused(409)), 409);
   assert.equal(reason(Object.assign(new Error("Gone"), { statusCode: 410 })), "the API server answered 410 Gone");
 
-  // An exit code is no status.
+  // An exit code is not a status.
   const failed = await promisify(execFile)("sh", ["-c", "echo one >&2; echo two >&2; exit 4"]).catch((e: unknown) => e);
   assert.equal(statusOf(failed), undefined);
   assert.match(reason(failed), /^Command failed: sh .*: two$/);
@@ -78,7 +78,7 @@ test("an error shows its own words, whoever threw it", async () => {
     reason(new TypeError("fetch failed", { cause: several })),
     "fetch failed: connect ECONNREFUSED ::1:1; connect ECONNREFUSED 127.0.0.1:1",
   );
-  // What a web socket of the client is refused with is no Error.
+  // The refusal of the client's web socket is not an Error.
   assert.equal(
     reason({ type: "error", message: "Unexpected server response: 403" }),
     "Unexpected server response: 403",
@@ -159,7 +159,7 @@ const stack: Stack = {
   },
 };
 
-test("a stack that is not up, or not this program's, is refused by what it lacks", () => {
+test("the refusal of a stack that is not up, or not this program's, names what it lacks", () => {
   assert.equal(parseStack("dev", JSON.stringify(stack)).runtime, "k3d");
   assert.throws(
     () => parseStack("dev", "{}"),
@@ -197,7 +197,7 @@ test("reports name the objects and the next command, and are well-formed", () =>
   );
 });
 
-test("watching: what was missing at the deadline is told, a signal lets go at once", async () => {
+test("watching: missing objects are named at the deadline, and a signal ends it at once", async () => {
   const stop = new AbortController();
   const listeners = new Set<() => void>();
   const view = {
@@ -220,7 +220,7 @@ test("watching: what was missing at the deadline is told, a signal lets go at on
   assert.equal(listeners.size, 0);
 });
 
-test("a view that is broken tells why what is missing may not be missing", async () => {
+test("a broken view says why missing objects may exist after all", async () => {
   const view = { listen: () => () => undefined, failure: () => "the watch of /x is broken: 403: forbidden" };
   const never = new AbortController().signal;
   assert.equal(
@@ -337,7 +337,7 @@ test("a webhook's key must be of a kind that its program reads, and belong to th
   );
   assert.equal(keyFault("tls.key", pkcs1, certificate, rustKeys), "tls.key is not the key of the certificate");
   assert.match(keyFault("tls.key", undefined, certificate) ?? "", /^tls.key is missing/);
-  assert.match(keyFault("tls.key", "no key", certificate) ?? "", /^tls.key is no PEM block/);
+  assert.match(keyFault("tls.key", "no key", certificate) ?? "", /^tls.key is not a PEM block/);
   const broken = key.replace(/\n.*?\n/, "\nAAAA\n");
   assert.match(keyFault("tls.key", broken, certificate) ?? "", /^tls.key cannot be read: \S/);
 
@@ -374,7 +374,7 @@ test("a pod's anchors are those that the injector gave it, or those of the Confi
   assert.match(anchorFault(pod(reference, hash(old.pem)), now.pem) ?? "", /^started with other anchors/);
 });
 
-test("why nobody restarts a pod is told by what made it", () => {
+test("the reason why nobody restarts a pod depends on what made it", () => {
   const why = (kind: string, more: object = {}, name = "set-1") =>
     whyNotRestarted({ metadata: { name } }, { kind, name: "it", ...more });
   const parted = { updateStrategy: { rollingUpdate: { partition: 2 } } };
@@ -396,7 +396,7 @@ test("a container's port is found by the end of its name", () => {
   assert.equal(portNamed(pod, "nobody", "-admin"), undefined);
 });
 
-test("a port of a pod is read through a port-forward, within the deadline, and what goes wrong is told", async () => {
+test("a pod's port is read through a port-forward within the deadline, and errors are reported", async () => {
   const body = "x".repeat(500_000);
   const admin = createServer(({ url }, response) => response.writeHead(url === "/metrics" ? 200 : 403).end(body));
   await new Promise<void>((resolve) => admin.listen(0, "127.0.0.1", resolve));
@@ -439,7 +439,7 @@ test("a port of a pod is read through a port-forward, within the deadline, and w
 const told = (...checks: object[]) => JSON.stringify({ categories: [{ categoryName: "some", checks }] }, undefined, 2);
 const dialled = { description: "clusters share trust anchors", result: "error", error: "Problematic:\n    * west" };
 
-test("linkerd check: errors fail, warnings do not, and what only pods reach is not judged", () => {
+test("linkerd check: errors fail, warnings do not, and checks that need pods are not judged", () => {
   const fine = { description: "pods are ready", result: "success" };
   const stale = { description: "cli is up-to-date", result: "warning", error: "is running 1" };
   const down = { description: "pods are ready", result: "error", error: "none is" };
@@ -456,7 +456,7 @@ test("linkerd check: errors fail, warnings do not, and what only pods reach is n
   assert.throws(() => judged("", false), /wrote nothing/);
 });
 
-/** Runs with a program called `linkerd` on PATH, and nothing but the shell's own folders behind it. */
+/** Runs with a program called `linkerd` on PATH, followed only by the shell's own folders. */
 async function withLinkerd(script: string, use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "verify-linkerd-"));
   const path = process.env["PATH"];
@@ -470,7 +470,7 @@ async function withLinkerd(script: string, use: (folder: string) => Promise<void
   }
 }
 
-test("linkerd check gets whole seconds, and what goes wrong with it is told as it is", async () => {
+test("linkerd check gets whole seconds, and its errors are reported unchanged", async () => {
   const within = (seconds: number) => new Deadline(seconds, new AbortController().signal);
   await withLinkerd(`echo "$*" > "$0.args"; printf '%s' '${told()}'`, async (folder) => {
     assert.deepEqual(await linkerdCheck("{}", within(60.7), false), { failures: [], leftOut: [], warnings: [] });
@@ -504,7 +504,7 @@ test("linkerd check gets whole seconds, and what goes wrong with it is told as i
   }
 });
 
-/** Stands in for Docker: writes down how it was called and what it was given. That a container runs is not shown here. */
+/** Stands in for Docker: writes down its arguments and input. It does not prove that a container runs. */
 const docker = `#!/bin/sh
 echo "$*" >> "$CALLS"
 case "$1" in
@@ -543,7 +543,7 @@ test("--linkerd: a container on the clusters' network, gone afterwards, its exit
   }
 });
 
-test("where one of several views cannot be opened the others are closed, also those that open later", async () => {
+test("if one of several views cannot be opened, the others are closed, also those that open later", async () => {
   const closed: string[] = [];
   const view = (name: string) => ({ close: () => Promise.resolve(void closed.push(name)) });
   const later = new Promise<ReturnType<typeof view>>((resolve) => setTimeout(() => resolve(view("later")), 10));

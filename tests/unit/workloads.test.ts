@@ -1,4 +1,4 @@
-/** Which workloads keep their replicas as they are in the cluster. */
+/** Which workloads keep the replicas that they have in the cluster. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { autoscaled } from "../../components/workloads";
@@ -16,7 +16,7 @@ const scaler = (kind: string, name: string, namespace?: string) =>
 /** Names of the fields that an update leaves alone in the object. */
 const ignored = (manifests: Manifest[], object: Manifest) => autoscaled(manifests)(object).ignoreChanges ?? [];
 
-test("a workload that an autoscaler of its manifests scales keeps its replicas, and no other one does", () => {
+test("only a workload with an autoscaler in its manifests keeps its replicas", () => {
   const manifests = [scaler("StatefulSet", "web"), scaler("Deployment", "api", "shop")];
   assert.deepEqual(ignored(manifests, object("StatefulSet", "web")), ["spec.replicas"]);
   assert.deepEqual(ignored(manifests, object("Deployment", "api", {}, "shop")), ["spec.replicas"]);

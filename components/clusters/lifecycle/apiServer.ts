@@ -5,15 +5,15 @@ import { ownKubeconfig } from "../../../lib/paths";
 /** Where the API server keeps its CustomResourceDefinitions. */
 export const definitionsPath = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
-/** Whether the API server answers and has all that it needs. https://kubernetes.io/docs/reference/using-api/health-checks */
+/** Whether the API server answers and is fully ready. https://kubernetes.io/docs/reference/using-api/health-checks */
 export async function isReady(cluster: string): Promise<boolean> {
   const ask = await asAdmin(cluster);
   return (await ask("/readyz")).status === 200;
 }
 
 /**
- * Whether every custom resource can be asked for. A server that was started anew is ready before that, and answers 429
- * ("storage is (re)initializing") for some seconds, which would fail an update.
+ * Whether the server serves every custom resource. A restarted server is ready before that. For some seconds it answers
+ * 429 ("storage is (re)initializing"), and an update would fail.
  */
 export async function servesCustomResources(cluster: string): Promise<boolean> {
   const ask = await asAdmin(cluster);
@@ -27,12 +27,12 @@ export async function servesCustomResources(cluster: string): Promise<boolean> {
   return (await Promise.all(statuses)).every((one) => one === 200);
 }
 
-/** What is used here of a CustomResourceDefinition. */
+/** The fields of a CustomResourceDefinition used here. */
 interface Definition {
   spec: { group: string; versions: { name: string; served: boolean }[]; names: { plural: string } };
 }
 
-/** What of a cluster's own kubeconfig is needed to ask it. */
+/** The fields of a cluster's own kubeconfig used here. */
 interface OwnKubeconfig {
   clusters: { cluster: { server: string; "certificate-authority-data"?: string } }[];
   users: { user: { "client-certificate-data"?: string; "client-key-data"?: string } }[];
@@ -44,10 +44,10 @@ export interface Answer {
   text: string;
 }
 
-/** @param body in JSON; what is patched is applied: https://kubernetes.io/docs/reference/using-api/server-side-apply */
+/** @param body JSON; PATCH means server-side apply: https://kubernetes.io/docs/reference/using-api/server-side-apply */
 type Ask = (path: string, method?: "GET" | "PATCH" | "DELETE", body?: string) => Promise<Answer>;
 
-/** Asks a cluster of this machine as its admin; ten seconds are given for an answer. */
+/** Sends requests to a local cluster as its admin, with a timeout of ten seconds. */
 export async function asAdmin(name: string): Promise<Ask> {
   const { clusters, users } = JSON.parse(await fs.readFile(ownKubeconfig(name), "utf8")) as OwnKubeconfig;
   const [cluster, user] = [clusters[0]?.cluster, users[0]?.user];

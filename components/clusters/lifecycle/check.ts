@@ -7,23 +7,23 @@ import { exclusively } from "../../../lib/locks";
 import { clusterDirectory, ownerFile, ownKubeconfig } from "../../../lib/paths";
 import type { LocalSpec } from "./spec";
 
-/** A cluster that stands on this machine. */
+/** A cluster on this machine. */
 export interface Found {
   /** Who made it, undefined if no stack did. */
   owner: string | undefined;
   running: boolean;
 }
 
-/** What differs between k3d and kwok when a cluster is looked at. */
+/** The differences between k3d and kwok that matter to these checks. */
 export interface LocalRuntime {
   name: "k3d" | "kwok";
-  /** What makes the clusters. */
+  /** The program that makes the clusters. */
   program: string;
-  /** The cluster of that outside name, whoever made it. */
+  /** Finds the cluster with that physical name, whoever made it. */
   find(physicalName: string): Promise<Found | undefined>;
-  /** Starts whatever of a cluster is stopped. */
+  /** Starts the stopped parts of a cluster. */
   start(physicalName: string): Promise<unknown>;
-  /** What to type to have a cluster go. */
+  /** The command to type to delete a cluster. */
   deleteCommand(physicalName: string): string;
 }
 
@@ -31,19 +31,20 @@ export interface LocalRuntime {
 function refusal(runtime: LocalRuntime, name: string, found: Found | undefined, owner: string) {
   if (!found || found.owner === owner) return undefined;
   return (
-    `${runtime.name} cluster ${name} belongs to ${found.owner ?? "someone else (no stack made it)"}, this is ${owner}; ` +
-    `it is left alone. Next: use a stack of another name (npm start -- <name>), or ${runtime.deleteCommand(name)}`
+    `${runtime.name} cluster ${name} belongs to ${found.owner ?? "someone else (no stack made it)"}, but this is ` +
+    `${owner}; it is left alone. Next: use a stack of another name (npm start -- <name>), or ` +
+    runtime.deleteCommand(name)
   );
 }
 
 /**
  * Why an update cannot go on with this cluster, or undefined. Asked before anything is created, in previews too.
  *
- * A cluster that this stack made and that is gone is seen here, because Pulumi cannot: Commands are never read, and
- * thousands of words about unreachable servers would follow.
+ * Detects a cluster that this stack made and that is gone. Pulumi cannot: it never reads Commands, and would print
+ * thousands of words about unreachable servers.
  *
  * @param found the cluster of that name, if there is one
- * @param rebuild the command that makes the cluster anew. Example: `npm run rebuild -- dev west`
+ * @param rebuild the command that rebuilds the cluster. Example: `npm run rebuild -- dev west`
  */
 export async function problem(
   runtime: LocalRuntime,
@@ -74,7 +75,7 @@ export async function wake(
   const isUp = async (now: Found | undefined) => (now?.running ?? false) && (await isReady(name));
   if (!(await wasMade(name, owner)) || (await isUp(found))) return false;
   const end = Date.now() + 180_000;
-  // More than once: a process that was killed just now is there for a moment still, and kwokctl passes it over.
+  // Tries more than once: a process killed just now still exists for a moment, and kwokctl skips it.
   while (Date.now() < end) {
     await sleep(1_000);
     await exclusively(clusterDirectory(name), () => runtime.start(name));
@@ -99,7 +100,7 @@ export async function refuseOthers(runtime: LocalRuntime, name: string, owner: s
 }
 
 /**
- * Makes the name known as this stack's.
+ * Records the name as this stack's.
  *
  * @throws Error when the cluster is someone else's, or a port is taken
  */
@@ -108,14 +109,14 @@ export async function claim(runtime: LocalRuntime, spec: LocalSpec, owner: strin
   await writePrivately(ownerFile(spec.name), owner);
 }
 
-/** Whether deleting may clear the name: a cluster that is someone else's by now is deleted as far as this stack goes. */
+/** Whether deletion may clear the name. A cluster that now belongs to someone else counts as deleted for this stack. */
 export async function mayClear(runtime: LocalRuntime, name: string, owner: string): Promise<boolean> {
   const found = await runtime.find(name);
   return !found || found.owner === owner;
 }
 
 /**
- * Waits until the ports can be had: those of a cluster that was just cleared take a moment.
+ * Waits until the ports are free: a cluster that was just cleared takes a moment to release them.
  *
  * @throws Error naming the port that is taken after ten seconds
  */
@@ -129,13 +130,13 @@ async function awaitPorts(spec: LocalSpec): Promise<void> {
   }
 }
 
-/** Why a port cannot be had, or undefined. */
+/** Why a port is not free, or undefined. */
 async function portProblem(spec: LocalSpec): Promise<string | undefined> {
   for (const port of spec.ports) {
     if (await isPortTaken(port)) {
       return (
         `port ${port}, which cluster ${spec.name} needs, is taken by another program. ` +
-        "Next: pulumi config set portBase <another>, or end that program"
+        "Next: pulumi config set portBase <another>, or stop that program"
       );
     }
   }

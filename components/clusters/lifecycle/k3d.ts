@@ -12,7 +12,7 @@ import { runVerb } from "../../../lib/verbs";
 import { endOrphanedPlugins, recordParentEngine } from "../../../lib/engines";
 import { type K3dSpec, type LocalSpec, variable } from "./spec";
 
-/** Docker label of containers and networks: whose they are. Base64url, since k3d reads `@` as a node filter. */
+/** Docker label with the owner of containers and networks. In base64url, because k3d reads `@` as a node filter. */
 const ownerLabel = "mesh.owner";
 
 /** Long enough to pull the nodes' images over a slow line. */
@@ -20,7 +20,7 @@ const createTimeout = "10m";
 
 async function create(spec: K3dSpec, owner: string): Promise<void> {
   await refuseOthers(k3d, spec.name, owner);
-  // What an interrupted run left; k3d refuses a name that is taken.
+  // Removes the remains of an interrupted run: k3d refuses a name that is taken.
   await clear(spec, owner);
   await claim(k3d, spec, owner);
   const registries = path.join(clusterDirectory(spec.name), "registries.yaml");
@@ -30,14 +30,14 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
     ...["--api-port", `127.0.0.1:${spec.ports[0]}`],
     ...["--network", spec.network],
     ...["--k3s-arg", `--cluster-domain=${spec.domain}@server:0`],
-    // The mesh brings its own Gateway API CRDs, which Traefik's would clash with from k3s 1.34 on.
+    // The mesh installs its own Gateway API CRDs. Traefik's would clash with them from k3s 1.34 on.
     ...["--k3s-arg", "--disable=traefik@server:0"],
     ...["--runtime-label", `${ownerLabel}=${encode(owner)}@all:*`],
     ...["--registry-config", registries],
     ...(spec.nodeImage ? ["--image", spec.nodeImage] : []),
     // k3d's own merges are not locked, and lose contexts.
     ...["--kubeconfig-update-default=false", "--kubeconfig-switch-context=false"],
-    // A server that dies at its start would be waited for for ever; with a timeout k3d takes everything back.
+    // Without a timeout k3d waits forever for a server that dies at its start. With one it rolls everything back.
     ...["--wait", "--timeout", createTimeout],
   ]);
   if (spec.images.length > 0) await importImages(`k3d-${spec.name}-server-0`, spec.images);
@@ -48,17 +48,17 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
 }
 
 /**
- * Brings images of the local Docker engine into a node.
+ * Imports images of the local Docker engine into a node.
  *
- * Not by `k3d image import`: after starting ctr it asks Docker whether ctr runs, and takes the "not yet" of a busy machine
- * for its end. The default mode then imports nothing and says it did; `direct` fails. Of k3d 5.9.0, `executeInNode` in
- * pkg/runtimes/docker/node.go; https://github.com/k3d-io/k3d/issues/1484.
+ * Does not use `k3d image import`. That asks Docker whether ctr runs, and mistakes the "not yet" of a busy machine for
+ * the end of ctr. The default mode then imports nothing but reports success; `direct` fails. See k3d 5.9.0,
+ * `executeInNode` in pkg/runtimes/docker/node.go; https://github.com/k3d-io/k3d/issues/1484.
  *
  * @param node a container. Example: `k3d-east-server-0`
- * @throws Error with what docker or ctr said
+ * @throws Error with the error output of docker or ctr
  */
 export async function importImages(node: string, images: string[]): Promise<void> {
-  // What ctr says decides: an archive that docker save broke off is none to it.
+  // The exit status of ctr decides: it rejects an archive that docker save left incomplete.
   const load =
     'node=$1; shift; docker save "$@" | docker exec --interactive "$node" ctr image import --all-platforms -';
   await outputOf("sh", ["-c", load, "sh", node, ...images]);
@@ -74,7 +74,7 @@ async function clear(spec: LocalSpec, owner: string): Promise<void> {
   await fs.rm(ownKubeconfig(spec.name), { force: true });
   const left = ["create", "delete"].map((verb) => `k3d cluster ${verb} ${spec.name} `);
   await endLeftRunning((command) => left.some((start) => `${command} `.startsWith(start)));
-  // No error where there is none.
+  // k3d reports no error if there is no such cluster.
   await runK3d(spec.name, ["cluster", "delete", spec.name]);
   await removeContext(spec.context);
   await fs.rm(clusterDirectory(spec.name), { recursive: true, force: true });
@@ -97,7 +97,7 @@ export const k3d: LocalRuntime = {
     ]);
     const nodes = lines.split("\n").map((line) => line.split(" "));
     const servers = nodes.filter(([role]) => role === "server");
-    // A k3d killed early leaves a helper container and nothing else: nobody's cluster, and cleared by `clear`.
+    // A k3d killed early leaves only a helper container. It belongs to nobody, and `clear` removes it.
     if (servers.length === 0) return undefined;
     const label = servers.map(([, , owner]) => owner).find((owner) => owner);
     return { owner: label && decode(label), running: servers.every(([, state]) => state === "running") };
@@ -117,7 +117,10 @@ export async function dockerProblem(): Promise<string | undefined> {
     const text = String(error);
     if (/is not on PATH/.test(text)) return "runtime is k3d, but docker is not installed. Next: install Docker";
     if (/permission denied.*(docker daemon|docker api|\.sock)/is.test(text)) {
-      return "runtime is k3d, but you may not use Docker's socket. Next: sudo usermod -aG docker $USER, and log in anew";
+      return (
+        "runtime is k3d, but you may not use Docker's socket. " +
+        "Next: sudo usermod -aG docker $USER, and log in again"
+      );
     }
     if (/cannot connect|connection refused|no such host|failed to connect/i.test(text)) {
       return "runtime is k3d, but no Docker engine answers. Next: start Docker, or docker context ls";
@@ -127,7 +130,7 @@ export async function dockerProblem(): Promise<string | undefined> {
 }
 
 /**
- * Why these images cannot be brought into a node, or undefined. Example: `await imagesProblem(["my/app:1"])`
+ * Why these images cannot be imported into a node, or undefined. Example: `await imagesProblem(["my/app:1"])`
  */
 export async function imagesProblem(images: string[]): Promise<string | undefined> {
   const missing: string[] = [];
@@ -156,8 +159,8 @@ export async function networkProblem(name: string, owner: string): Promise<strin
   const found = await networkOwner(name);
   if (found === undefined || found === owner) return undefined;
   return (
-    `Docker network ${name} belongs to ${found || "someone else (no stack made it)"}, this is ${owner}; it is left ` +
-    `alone. Next: use a stack of another name (npm start -- <name>), or docker network rm ${name}`
+    `Docker network ${name} belongs to ${found || "someone else (no stack made it)"}, but this is ${owner}; it is ` +
+    `left alone. Next: use a stack of another name (npm start -- <name>), or docker network rm ${name}`
   );
 }
 
@@ -174,7 +177,7 @@ async function networkOwner(name: string): Promise<string | undefined> {
   return line === undefined ? undefined : decode(line.split(" ")[1] ?? "");
 }
 
-/** Every image through one registry. https://docs.k3s.io/installation/private-registry */
+/** Pulls every image through one registry. https://docs.k3s.io/installation/private-registry */
 function registryConfiguration(mirror: string | undefined): string {
   if (!mirror) return "{}\n";
   const { origin, pathname } = new URL(mirror);
@@ -185,13 +188,13 @@ function registryConfiguration(mirror: string | undefined): string {
 }
 
 /**
- * Runs k3d with a kubeconfig and a temporary directory of its own: it edits the default kubeconfig without a lock when it
- * deletes a cluster, and leaves files in the temporary one. Both lie in the cluster's directory, so that what a killed
- * k3d leaves there goes with the cluster.
+ * Runs k3d with its own kubeconfig and temporary directory. It edits the default kubeconfig without a lock when it
+ * deletes a cluster, and leaves files in the temporary directory. Both are in the cluster's directory, so files left by
+ * a killed k3d are removed with the cluster.
  */
 async function runK3d(cluster: string, args: string[]): Promise<string> {
   const scratch = path.join(clusterDirectory(cluster), "k3d");
-  // k3d mounts Docker's socket into helper containers, from its usual place unless told.
+  // k3d mounts Docker's socket into helper containers, from its usual path unless DOCKER_SOCK is set.
   const socket = /^unix:\/\/(.+)$/.exec(process.env.DOCKER_HOST ?? "")?.[1];
   await fs.mkdir(scratch, { recursive: true });
   try {

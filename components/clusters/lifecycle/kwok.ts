@@ -39,7 +39,7 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
   if (await mayClear(kwok, spec.name, owner)) await clear(spec, owner);
 }
 
-/** Ends what a cluster of ours, whole or half made, left: processes, directory, context, files. */
+/** Removes all of this stack's cluster, complete or half made: processes, directory, context, files. */
 async function clear(spec: LocalSpec, owner: string): Promise<void> {
   await endOrphanedPlugins(owner);
   await recordParentEngine(owner);
@@ -50,7 +50,7 @@ async function clear(spec: LocalSpec, owner: string): Promise<void> {
     const unused = path.join(clusterDirectory(spec.name), "kubeconfig.unused");
     await outputOf("kwokctl", ["--name", spec.name, "delete", "cluster", "--kubeconfig", unused]);
   }
-  // Those that kwokctl knows of ended with the cluster; one that was killed may not have written down all that it started.
+  // kwokctl ended the processes it knew of. A killed kwokctl may not have recorded all that it started.
   await endLeftRunning((command) => command.startsWith(path.join(kwokDirectory(spec.name), "bin/")));
   await removeContext(spec.context);
   await fs.rm(kwokDirectory(spec.name), { recursive: true, force: true });
@@ -62,7 +62,7 @@ export const kwok: LocalRuntime = {
   name: "kwok",
   program: "kwokctl",
   async find(name) {
-    // An empty directory is what was begun and killed, before it could be signed.
+    // A creation killed before it wrote the signature leaves an empty directory.
     const isThere = (await exists(kwokDirectory(name))) && (await fs.readdir(kwokDirectory(name))).length > 0;
     if (!isThere) return undefined;
     const [signed, cleared] = [signature(name), beingCleared(name)].map((file) =>
@@ -74,7 +74,7 @@ export const kwok: LocalRuntime = {
   deleteCommand: (name) => `kwokctl --name ${name} delete cluster`,
 };
 
-/** Whether each program that kwokctl started is there; nothing starts one again that died. */
+/** Whether every program that kwokctl started still runs. Nothing restarts one that died. */
 async function isRunning(name: string): Promise<boolean> {
   const directory = path.join(kwokDirectory(name), "pids");
   if (!(await exists(directory))) return false;
@@ -93,12 +93,12 @@ function kwokDirectory(name: string): string {
   return path.join(process.env.KWOK_WORKDIR ?? path.join(os.homedir(), ".kwok"), "clusters", name);
 }
 
-/** Written before kwokctl runs, so that a half-made cluster is known as ours. */
+/** Written before kwokctl runs, so that a half-made cluster has a known owner. */
 function signature(name: string): string {
   return path.join(kwokDirectory(name), "mesh-owner");
 }
 
-/** Whose it is while kwokctl deletes it: the signature goes with the rest, and kwokctl may be killed right after that. */
+/** Names the owner during deletion: kwokctl deletes the signature too, and may be killed right after that. */
 function beingCleared(name: string): string {
   return path.join(clusterDirectory(name), "being-cleared");
 }
@@ -121,7 +121,7 @@ export const loadBalancerStage = {
 };
 
 /**
- * Every port is given: kwokctl picks free ones otherwise, and two at once pick the same. etcd's peer port has no flag.
+ * Sets every port. Otherwise kwokctl picks free ones, and two at once pick the same. etcd's peer port has no flag.
  */
 function configuration(spec: LocalSpec): string {
   const [apiServer, etcd, etcdPeer, controllerManager, scheduler, kwok] = spec.ports;

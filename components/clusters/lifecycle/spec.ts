@@ -1,6 +1,6 @@
-/** What the programs in this folder are told of a cluster, as JSON in MESH_CLUSTER. */
+/** Description of a cluster for the programs in this folder, passed as JSON in MESH_CLUSTER. */
 export interface LocalSpec {
-  /** Name outside the mesh. Example: `alice-east` */
+  /** Physical name. Example: `alice-east` */
   name: string;
   /** Context in the user's kubeconfig. Example: `k3d-alice-east` */
   context: string;
@@ -21,19 +21,19 @@ export interface K3dSpec extends LocalSpec {
   registryMirror?: string;
 }
 
-/** Kubernetes of the local clusters, where neither binaries on PATH nor the image of their nodes are another one. */
+/** Kubernetes version of local clusters, unless binaries on PATH or the node image have another one. */
 export const kubernetesVersion = "v1.34.4";
 
-/** What every LoadBalancer Service of a kwok cluster is given. From the range kept for documentation (RFC 5737). */
+/** Address of every LoadBalancer Service in a kwok cluster, from the range for documentation (RFC 5737). */
 export const kwokLoadBalancer = "192.0.2.1";
 
 /**
  * Reads a variable of the environment.
  *
- * @throws Error when it is not there: these programs are run by the graph, not by hand
+ * @throws Error when it is not set: the graph runs these programs, not a user
  */
 export function variable(name: string): string {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} is expected in the environment`);
+  if (!value) throw new Error(`environment variable ${name} is not set`);
   return value;
 }

@@ -18,7 +18,7 @@ import (
 
 const tlsDir = dataDir + "/server/tls"
 
-// authority is a certificate authority of this cluster, kept with its data so that a restart changes no trust.
+// authority is a certificate authority of this cluster. Kept with the cluster's data, so a restart changes no trust.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -26,7 +26,7 @@ type authority struct {
 
 func tlsFile(name string) string { return filepath.Join(tlsDir, name) }
 
-// loadAuthority reads an authority, or makes one in a cluster's first start.
+// loadAuthority reads an authority, or creates it at a cluster's first start.
 func loadAuthority(name string) (*authority, error) {
 	key, err := loadKey(name)
 	if err != nil {
@@ -65,7 +65,7 @@ func selfSign(name string, template *x509.Certificate, key *ecdsa.PrivateKey) (*
 	return &authority{certificate, key}, err
 }
 
-// issue writes a fresh certificate for the names given (IP addresses among them) and its key to <file>.crt and .key.
+// issue writes a new certificate for the names (also IP addresses) and its key to <file>.crt and <file>.key.
 func (a *authority) issue(file string, subject pkix.Name, usage x509.ExtKeyUsage, names []string) error {
 	key, err := loadKey(file)
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"os"
 )
 
-// importedImages lists the images given to this node, a line for each import: no container runs here, so their layers
+// importedImages lists the images imported into this node, one line per import. No container runs here, so their layers
 // are dropped.
 const importedImages = dataDir + "/agent/imported-images"
 
-// ctr serves `image import [--all-platforms] FILE|-`, which is how images come into a node, and `image ls`.
+// ctr implements `image import [--all-platforms] FILE|-`, the way images get into a node, and `image ls`.
 func ctr(args []string) error {
 	if len(args) >= 2 && args[0] == "image" && args[1] == "ls" {
 		text, err := os.ReadFile(importedImages)

@@ -17,7 +17,7 @@ type options struct {
 	apiServerArgs, controllerArgs, schedulerArgs        []string
 }
 
-// Flags the real server knows. Those that only tune what is simulated here are accepted and change nothing.
+// Flags of the real server. Flags that tune only the simulated parts are accepted and change nothing.
 const (
 	knownValues = `advertise-address advertise-port agent-token agent-token-file bind-address cluster-cidr cluster-dns
 cluster-domain config datastore-cafile datastore-certfile datastore-keyfile default-local-storage-path default-runtime
@@ -33,7 +33,7 @@ write-kubeconfig-group write-kubeconfig-mode`
 disable-helm-controller disable-kube-proxy disable-network-policy disable-scheduler embedded-registry enable-pprof
 etcd-disable-snapshots etcd-expose-metrics flannel-external-ip flannel-ipv6-masq prefer-bundled-bin
 protect-kernel-defaults secrets-encryption selinux supervisor-metrics tls-san-security with-node-id`
-	// Known to the real server, and not something one simulated server can honour.
+	// Flags of the real server that one simulated server cannot honour.
 	notHere = `cluster-init cluster-reset cluster-reset-restore-path container-runtime-endpoint data-dir datastore-endpoint
 disable-agent disable-controller-manager disable-etcd docker etcd-s3 rootless server vpn-auth vpn-auth-file`
 )

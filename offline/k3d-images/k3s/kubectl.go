@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// kubectl serves the two calls that k3d's entrypoint makes in a server node: uncordon after the start, and drain before
-// the end. Both fail while the API server does not answer, and the entrypoint repeats the first until it does.
+// kubectl implements the two calls that k3d's entrypoint makes in a server node: uncordon after the start, and drain
+// before the end. Both fail while the API server does not answer. The entrypoint repeats uncordon until it succeeds.
 func kubectl(args []string) error {
 	if len(args) < 2 {
 		return fmt.Errorf("kubectl here is a stand-in with two commands: uncordon NODE, drain NODE; got %q", args)
@@ -52,7 +52,7 @@ type podList struct {
 	}
 }
 
-// drain deletes the node's pods, those of DaemonSets excepted, and waits until they are gone.
+// drain deletes the node's pods, except those of DaemonSets, and waits until they are gone.
 func drain(api *client, node string) error {
 	if err := setUnschedulable(api, node, true); err != nil {
 		return err
@@ -86,7 +86,7 @@ func drain(api *client, node string) error {
 	}
 }
 
-// serverAddress is the API server's as the kubeconfig in the node names it.
+// serverAddress returns the API server's address from the node's kubeconfig.
 func serverAddress() (string, error) {
 	text, err := os.ReadFile(dataDir + "/server/cred/admin.kubeconfig")
 	if err != nil {

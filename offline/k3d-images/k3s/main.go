@@ -1,10 +1,10 @@
 // Command k3s stands in for rancher/k3s in a node container of k3d, where that image cannot be pulled.
 //
-// What is real: the API server, controller manager, scheduler and etcd, at the Kubernetes version they were built from;
+// Real: the API server, controller manager, scheduler and etcd, at the Kubernetes version they were built from;
 // the certificates and names, the kubeconfig, the log lines k3d waits for, the volumes, and the way k3d starts, drains
-// and stops a node. What is simulated: the node and its pods (kwok), and the address of a LoadBalancer service.
+// and stops a node. Simulated: the node and its pods (kwok), and the address of a LoadBalancer service.
 //
-// It leaves unproved: everything that needs a running pod (traffic, CoreDNS answering, network policies, images being
+// Not tested with it: everything that needs a running pod (traffic, CoreDNS answering, network policies, images being
 // pulled or run), the files and packaged components of the real image other than CoreDNS's objects, agents, servers
 // that join one another, and the supervisor's own endpoints on port 6443.
 package main
@@ -23,7 +23,7 @@ func main() {
 	}
 }
 
-// run serves the names under which the image holds this one program, as the real one does.
+// run acts on the name of the program: like the real k3s, the image has this one program under several names.
 func run(name string, args []string) error {
 	if name == "k3s" && len(args) > 0 {
 		name, args = args[0], args[1:]
@@ -35,7 +35,7 @@ func run(name string, args []string) error {
 			return err
 		}
 		if err := serve(options); err != nil {
-			// k3d reads this level as a node that crashed and may recover when Docker starts it again.
+			// k3d takes this level as a crashed node that may recover when Docker starts it again.
 			logLine("fatal", err.Error())
 			os.Exit(1)
 		}

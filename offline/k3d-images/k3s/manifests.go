@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// coreDNSManifest is the file in which k3d writes the names of the containers on the network, under NodeHosts.
+// coreDNSManifest is the file where k3d writes the names of the network's containers, under NodeHosts.
 const coreDNSManifest = dataDir + "/server/manifests/coredns.yaml"
 
-// writeCoreDNS stages the manifest anew at every start, as k3s does with the components it packages: what k3d wrote
-// into it before a restart is lost until k3d starts the cluster again.
+// writeCoreDNS writes the manifest again at every start, as k3s does with its packaged components. Entries that k3d
+// added before a restart are lost until k3d starts the cluster again.
 func (s *server) writeCoreDNS() error {
 	text := fmt.Sprintf(`apiVersion: v1
 kind: ConfigMap
@@ -86,7 +86,7 @@ func applyManifest(api *client, path string, before []byte) ([]byte, error) {
 	return text, nil
 }
 
-// field finds a scalar of the manifests above by the start of its line: they are ours, or ours as k3d wrote them back.
+// field finds a scalar by the start of its line. That suffices for the manifests above, even after k3d's edits.
 func field(document, prefix string) string {
 	for _, line := range strings.Split(document, "\n") {
 		if value, found := strings.CutPrefix(line, prefix); found {

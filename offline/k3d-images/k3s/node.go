@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// registerNode is what the kubelet of the real k3s does: the node under the container's name, at its current address.
+// registerNode does the kubelet's part: it registers the node under the container's name, at its current address.
 func (s *server) registerNode(api *client) error {
 	labels := map[string]string{
 		"kubernetes.io/arch": runtime.GOARCH, "kubernetes.io/os": "linux", "kubernetes.io/hostname": s.nodeName,
@@ -29,7 +29,7 @@ func (s *server) registerNode(api *client) error {
 	if err := api.apply(path, node); err != nil {
 		return err
 	}
-	// kwok simulates no pods on a node while the lease of its predecessor, from before a restart, has not run out.
+	// After a restart, kwok simulates no pods on the node until the lease of the previous kwok has run out.
 	lease := "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/" + s.nodeName
 	if err := api.call("DELETE", lease, "", nil, nil); err != nil && !errors.Is(err, errNotFound) {
 		return err
@@ -38,8 +38,8 @@ func (s *server) registerNode(api *client) error {
 	return api.call("PATCH", path+"/status", "application/merge-patch+json", []byte(status), nil)
 }
 
-// loadBalancerStage gives a LoadBalancer service the node's address, as k3s's servicelb does, and the new one after a
-// restart in which Docker gave the container another.
+// loadBalancerStage gives a LoadBalancer service the node's address, as k3s's servicelb does. After a restart it gives
+// the new address, because Docker may have changed it.
 func loadBalancerStage(nodeIP string) string {
 	return fmt.Sprintf(`apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage

@@ -23,7 +23,7 @@ const (
 	defaultKubeconfig = "/etc/rancher/k3s/k3s.yaml"
 )
 
-// process is one part of the cluster, with its log kept beside its data: k3d scans the node's own log for its signals.
+// process is one part of the cluster. Its log is beside its data, because k3d scans the node's own log for signals.
 type process struct {
 	name string
 	cmd  *exec.Cmd
@@ -68,7 +68,7 @@ func serve(o options) error {
 	}
 }
 
-// start brings the parts up in the order in which each needs the one before.
+// start brings up the parts in order: each needs the previous one.
 func (s *server) start() error {
 	logLine("info", "Starting k3s (a stand-in with a simulated node)")
 	if err := s.writeTrust(); err != nil {
@@ -112,7 +112,7 @@ func (s *server) start() error {
 	return nil
 }
 
-// writeTrust keeps the authorities of the first start and renews what they sign, for the addresses of this start.
+// writeTrust keeps the authorities of the first start. It renews their certificates for the addresses of this start.
 func (s *server) writeTrust() error {
 	for _, dir := range []string{tlsDir, dataDir + "/server/manifests", dataDir + "/server/logs", filepath.Dir(defaultKubeconfig)} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -153,7 +153,7 @@ func (s *server) writeTrust() error {
 }
 
 func (s *server) startControlPlane() error {
-	// Losing the last writes in a power cut is acceptable for a test's cluster, and fsync is most of etcd's time.
+	// fsync takes most of etcd's time, and a test cluster may lose its last writes in a power cut.
 	err := s.run("etcd", "--data-dir", dataDir+"/server/db/etcd", "--unsafe-no-fsync", "--log-level", "warn",
 		"--listen-client-urls", "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379",
 		"--listen-peer-urls", "http://127.0.0.1:2380", "--initial-advertise-peer-urls", "http://127.0.0.1:2380",
@@ -225,7 +225,7 @@ func (s *server) run(name string, args ...string) error {
 	s.processes = append(s.processes, p)
 	s.mutex.Unlock()
 	go func() {
-		_ = p.cmd.Wait() // the outcome is told from ProcessState
+		_ = p.cmd.Wait() // the outcome is read from ProcessState
 		close(p.done)
 		s.died <- p
 	}()
@@ -234,7 +234,7 @@ func (s *server) run(name string, args ...string) error {
 
 func (p *process) logFile() string { return dataDir + "/server/logs/" + p.name + ".log" }
 
-// stop ends the parts in reverse, so that none loses what it writes to; docker stop allows ten seconds for all of it.
+// stop ends the parts in reverse order, so that none loses its backend. docker stop allows ten seconds in total.
 func (s *server) stop() {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
@@ -288,7 +288,7 @@ users:
 	return os.WriteFile(path, []byte(text), 0o600)
 }
 
-// linkKubeconfig writes the kubeconfig where it was asked for, and leads the default path there, as k3s does.
+// linkKubeconfig writes the kubeconfig to the requested path, and links the default path to it, as k3s does.
 func (s *server) linkKubeconfig() error {
 	if s.kubeconfig == "" || s.kubeconfig == defaultKubeconfig {
 		return s.writeKubeconfig(defaultKubeconfig)
@@ -302,7 +302,7 @@ func (s *server) linkKubeconfig() error {
 	return os.Symlink(s.kubeconfig, defaultKubeconfig)
 }
 
-// ownIP is the container's address on its Docker network; it can be another one after each start.
+// ownIP is the container's address on its Docker network. It can change at each start.
 func ownIP() (string, error) {
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {

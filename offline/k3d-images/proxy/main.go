@@ -1,11 +1,12 @@
-// Command nginx-proxy stands in for ghcr.io/k3d-io/k3d-proxy, where that image cannot be pulled: nginx, configured by
-// confd from /etc/confd/values.yaml, forwards the ports of a k3d cluster to its nodes.
+// Command nginx-proxy stands in for ghcr.io/k3d-io/k3d-proxy, where that image cannot be pulled. In the real image
+// nginx forwards the ports of a k3d cluster to its nodes, and confd configures it from /etc/confd/values.yaml.
 //
-// It keeps what others build on: TCP ports forwarded to the nodes in turn, node names resolved when the configuration is
-// read and not again, an end with an error when a name is unknown at the start, the old configuration kept when it is
-// unknown later, a changed file noticed within a second, and the line "start worker processes" after each reading.
+// It behaves like the real image in these points. TCP ports are forwarded to the nodes in turn. Node names are resolved
+// only when the configuration is read. An unknown name ends the program with an error at the start, and keeps the old
+// configuration later. A changed file is noticed within a second. The line "start worker processes" follows each
+// reading.
 //
-// It leaves unproved: UDP ports, nginx's timeouts and limits, and the six seconds the real image waits at every start.
+// Not tested with it: UDP ports, nginx's timeouts and limits, and the six seconds the real image waits at every start.
 package main
 
 import (
@@ -20,10 +21,10 @@ import (
 
 const valuesFile = "/etc/confd/values.yaml"
 
-// target is a node's name and the address it had when the configuration was read.
+// target is a node's name, and its address at the time the configuration was read.
 type target struct{ name, address string }
 
-// forward is one listening port; its targets change when the file does.
+// forward is one listening port. Its targets change with the file.
 type forward struct {
 	targets atomic.Pointer[[]target]
 	next    atomic.Uint32
@@ -137,7 +138,7 @@ func (f *forward) serve(connection net.Conn) {
 	}
 }
 
-// copyHalf ends when either side goes away, which is how a forwarded connection ends and no error of this program.
+// copyHalf ends when either side goes away. A forwarded connection normally ends that way, so it is no error.
 func copyHalf(to, from net.Conn) {
 	_, _ = io.Copy(to, from)
 	if half, ok := to.(*net.TCPConn); ok {

@@ -1,6 +1,6 @@
-// Command k3d-tools stands in for ghcr.io/k3d-io/k3d-tools, where that image cannot be pulled: the helper container
-// that k3d keeps beside a cluster while it creates it (noop), and in which it saves images when the Docker engine is a
-// remote one (save-image). It leaves unproved what else that image holds (bash, Alpine's packages).
+// Command k3d-tools stands in for ghcr.io/k3d-io/k3d-tools, where that image cannot be pulled. k3d keeps this helper
+// container beside a cluster while it creates the cluster (noop). With a remote Docker engine k3d saves images in it
+// (save-image). Not tested with it: the rest of that image (bash, Alpine's packages).
 package main
 
 import (

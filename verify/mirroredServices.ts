@@ -9,20 +9,20 @@ export const headlessOfLabel = "mirror.linkerd.io/headless-mirror-svc-name";
 export const nameOnTarget = "mirror.linkerd.io/remote-svc-fq-name";
 export const discoveryLabel = "multicluster.linkerd.io/remote-discovery";
 
-/** One namespace of the source as the mirror left it. */
+/** All services and endpoints in one namespace of the source. */
 export interface Mirrored {
   services: readonly Service[];
   endpoints: readonly Endpoints[];
 }
 
-/** What a StatefulSet's exported headless service must look like in the source. */
+/** The facts from which the mirror of a StatefulSet's exported headless service follows. */
 export interface Expected {
   /** Name of the exported service in the target. */
   service: string;
   namespace: string;
-  /** Names of its READY pods. */
+  /** Names of its ready pods. */
   pods: readonly string[];
-  /** Name of the link, which is the target's. */
+  /** Name of the target, which is also the link's. */
   target: string;
   targetDomain: string;
 }
@@ -74,7 +74,7 @@ export function rootFault({ services }: Mirrored, expected: Expected): string | 
   return isHeadless(root) ? undefined : `${name} has clusterIP ${root.spec?.clusterIP}, it is not headless`;
 }
 
-/** Why there is not exactly one working endpoint mirror a ready pod, or undefined. */
+/** Why there is not exactly one working endpoint mirror per ready pod, or undefined. */
 export function endpointMirrorFault({ services, endpoints }: Mirrored, expected: Expected): string | undefined {
   const { service, namespace, pods, target, targetDomain } = expected;
   const root = mirrorName(service, target);
