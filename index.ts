@@ -14,7 +14,7 @@ import { readSettings } from "./config/settings";
 if (!process.env.MESH_STACK_TRACES) Object.defineProperty(Error, "stackTraceLimit", { get: () => 0, set: () => {} });
 
 /** Settings in, mesh, outputs out. */
-export = async () => {
+async function program() {
   const settings = readSettings();
   const plan = makePlan(pulumi.getStack(), settings);
   const owner = ownerOf(plan.stack, process.cwd());
@@ -36,4 +36,12 @@ export = async () => {
     trustAnchorExpires: mesh.trustAnchor.expires,
     kubeconfigs: mesh.kubeconfigs,
   };
-};
+}
+
+export = () =>
+  program().catch(async (error: unknown) => {
+    if (!(error instanceof pulumi.RunError) && !process.env.MESH_STACK_TRACES) {
+      await pulumi.log.error("this error is unexpected. Next: MESH_STACK_TRACES=1 pulumi up shows where it comes from");
+    }
+    throw error;
+  });

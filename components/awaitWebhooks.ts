@@ -1,5 +1,8 @@
 import { ApiException, AppsV1Api, CoreV1Api, CustomObjectsApi, KubeConfig } from "@kubernetes/client-node";
 import { isRolledOut } from "../lib/rolledOut";
+import { UserError } from "../lib/run";
+import { runToEnd } from "../lib/verbs";
+import { variable } from "./clusters/lifecycle/spec";
 import { hasOtherTrustRoots, presentTrustRootHash } from "./trustRoots";
 
 /**
@@ -47,7 +50,7 @@ async function awaitWebhooks(kubeconfig: string): Promise<void> {
       for (;;) {
         const fault = await ask(apis).catch(webhookFailure);
         if (fault === undefined) break;
-        if (Date.now() > end) throw new Error(`Linkerd's control plane is not ready: ${fault}`);
+        if (Date.now() > end) throw new UserError(`Linkerd's control plane is not ready: ${fault}`);
         await new Promise((resolve) => setTimeout(resolve, 250));
       }
     }),
@@ -93,6 +96,4 @@ function webhookFailure(error: unknown): string | undefined {
   return text.includes("failed calling webhook") ? text : undefined;
 }
 
-const kubeconfig = process.env.MESH_KUBECONFIG;
-if (!kubeconfig) throw new Error("environment variable MESH_KUBECONFIG is not set");
-void awaitWebhooks(kubeconfig);
+void runToEnd(() => awaitWebhooks(variable("MESH_KUBECONFIG")));

@@ -1,4 +1,5 @@
 import { CoreV1Api, KubeConfig } from "@kubernetes/client-node";
+import { runToEnd } from "../lib/verbs";
 import { variable } from "./clusters/lifecycle/spec";
 import { givenKubeconfig } from "./givenKubeconfig";
 
@@ -23,4 +24,4 @@ async function removeMirrors(kubeconfig: string, link: string): Promise<void> {
 }
 
 // Takes no argument: older states stored the command that way.
-void givenKubeconfig().then((kubeconfig) => removeMirrors(kubeconfig, variable("MESH_LINK")));
+void runToEnd(async () => removeMirrors(await givenKubeconfig(), variable("MESH_LINK")));

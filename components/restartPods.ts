@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiException, AppsV1Api, CoreV1Api, KubeConfig, type V1Pod } from "@kubernetes/client-node";
 import { isRolledOut } from "../lib/rolledOut";
+import { UserError } from "../lib/run";
+import { runToEnd } from "../lib/verbs";
 import { givenKubeconfig } from "./givenKubeconfig";
 import { hasOtherTrustRoots, presentTrustRootHash } from "./trustRoots";
 
@@ -48,13 +50,14 @@ async function restartPods(kubeconfig: string): Promise<void> {
   });
   for (let round = 0; round < rounds; round++) await restartAll(apis, await outdated(apis));
   const left = await outdated(apis);
-  if (left.length > 0) throw new Error(`these pods have old trust anchors after ${rounds} restarts: ${names(left)}`);
+  if (left.length > 0)
+    throw new UserError(`these pods have old trust anchors after ${rounds} restarts: ${names(left)}`);
 }
 
 async function restartAll(apis: Apis, pods: V1Pod[]): Promise<void> {
   const stuck = pods.filter((pod) => ["Job", undefined].includes(controllerOf(pod)?.kind));
   if (stuck.length > 0) {
-    throw new Error(
+    throw new UserError(
       `nothing recreates these pods, and their proxies keep the old trust anchor: ${names(stuck)}. ` +
         "Next: delete them, or wait for their Jobs, then run the same command again",
     );
@@ -169,9 +172,9 @@ async function until(obstacle: string, namespace: string, done: () => Promise<bo
   const end = Date.now() + restartMilliseconds;
   while (!(await done())) {
     if (Date.now() > end)
-      throw new Error(`${obstacle} after five minutes. Next: kubectl -n ${namespace} describe pods`);
+      throw new UserError(`${obstacle} after five minutes. Next: kubectl -n ${namespace} describe pods`);
     await sleep(500);
   }
 }
 
-void givenKubeconfig().then(restartPods);
+void runToEnd(async () => restartPods(await givenKubeconfig()));

@@ -110,7 +110,7 @@ export function capture(
  * Runs a program to its end and returns what it printed on standard output.
  *
  * @param input what it reads on standard input
- * @throws Error with its command line, exit status and standard error
+ * @throws UserError with its command line, exit status and standard error
  */
 export async function outputOf(
   file: string,
@@ -130,8 +130,10 @@ export async function outputOf(
   } catch (error) {
     const { code, stderr } = error as { code?: string | number; stderr?: string };
     if (code === "ENOENT")
-      throw new Error(`${file} is not on PATH. Next: npm start, which provides it, or install it`, { cause: error });
-    throw new Error(`${[file, ...args].join(" ")} ended with ${code}: ${stderr?.trim() ?? String(error)}`, {
+      throw new UserError(`${file} is not on PATH. Next: npm start, which provides it, or install it`, {
+        cause: error,
+      });
+    throw new UserError(`${[file, ...args].join(" ")} ended with ${code}: ${stderr?.trim() ?? String(error)}`, {
       cause: error,
     });
   }

@@ -5,6 +5,7 @@ import { isReady, servesCustomResources } from "./apiServer";
 import { exists, writePrivately } from "../../../lib/files";
 import { exclusively } from "../../../lib/locks";
 import { clusterDirectory, ownerFile, ownKubeconfig } from "../../../lib/paths";
+import { UserError } from "../../../lib/run";
 import type { LocalSpec } from "./spec";
 
 /** A cluster on this machine. */
@@ -84,7 +85,7 @@ export async function wake(
       await sleep(1_000);
     }
   }
-  throw new Error("it does not answer three minutes after it was started");
+  throw new UserError("it does not answer three minutes after it was started");
 }
 
 /**
@@ -95,7 +96,7 @@ export async function wake(
 export async function refuseOthers(runtime: LocalRuntime, name: string, owner: string): Promise<Found | undefined> {
   const found = await runtime.find(name);
   const refused = refusal(runtime, name, found, owner);
-  if (refused) throw new Error(refused);
+  if (refused) throw new UserError(refused);
   return found;
 }
 
@@ -125,7 +126,7 @@ async function awaitPorts(spec: LocalSpec): Promise<void> {
   for (;;) {
     const taken = await portProblem(spec);
     if (!taken) return;
-    if (Date.now() > end) throw new Error(taken);
+    if (Date.now() > end) throw new UserError(taken);
     await sleep(200);
   }
 }

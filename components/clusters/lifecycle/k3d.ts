@@ -7,7 +7,7 @@ import { writePrivately } from "../../../lib/files";
 import { exclusively } from "../../../lib/locks";
 import { clusterDirectory, ownKubeconfig } from "../../../lib/paths";
 import { endLeftRunning } from "../../../lib/processes";
-import { outputOf } from "../../../lib/run";
+import { outputOf, UserError } from "../../../lib/run";
 import { runVerb } from "../../../lib/verbs";
 import { endOrphanedPlugins, recordParentEngine } from "../../../lib/engines";
 import { type K3dSpec, type LocalSpec, variable } from "./spec";
@@ -149,7 +149,7 @@ export async function imagesProblem(images: string[]): Promise<string | undefine
 
 async function createNetwork(name: string, owner: string): Promise<void> {
   const refused = await networkProblem(name, owner);
-  if (refused) throw new Error(refused);
+  if (refused) throw new UserError(refused);
   if ((await networkOwner(name)) === owner) return;
   await outputOf("docker", ["network", "create", "--label", `${ownerLabel}=${encode(owner)}`, name]);
 }
