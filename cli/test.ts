@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { Argument } from "commander";
 import { newCommand, parse } from "../lib/commandLine";
+import { linkedDirectories } from "../tools/plugins";
 import { pulumiHome } from "../tools/pulumiHome";
 import { prepareTools, searching } from "../tools/prepare";
 import { root } from "../lib/paths";
@@ -70,7 +71,11 @@ export async function run(words: string[]): Promise<number> {
 
 async function testEnvironment(runtimes: ("kwok" | "k3d")[]): Promise<Environment> {
   if (runtimes.length === 0) return {};
-  return { ...searching(await prepareTools(...runtimes)), PULUMI_HOME: pulumiHome(), PULUMI_SKIP_UPDATE_CHECK: "true" };
+  const directories = await prepareTools(...runtimes);
+  const home = pulumiHome();
+  // Stacks of the tests have caches of their own, in which an npm script would build the plugins again.
+  const search = searching([...directories, ...linkedDirectories(home)]);
+  return { ...search, PULUMI_HOME: home, PULUMI_SKIP_UPDATE_CHECK: "true" };
 }
 
 /** A folder of tests. Files are listed one by one, because `node --test` of Node.js 20 does not expand globs. */

@@ -39,6 +39,14 @@ export function linkPlugin(home: string, plugin: Plugin, directory: string): boo
   return true;
 }
 
+/** Where the linked executables really are: a test with a home of its own looks for them on PATH. */
+export function linkedDirectories(home: string): string[] {
+  const plugins = path.join(home, "plugins");
+  if (!fs.existsSync(plugins)) return [];
+  const files = fs.readdirSync(plugins, { recursive: true }).map((file) => path.join(plugins, String(file)));
+  return [...new Set(files.filter(isSymbolicLink).map((file) => path.dirname(fs.realpathSync(file))))];
+}
+
 /** Removes a link, so that the engine downloads the plugin. */
 export function unlinkPlugin(home: string, plugin: Plugin): void {
   if (isLinked(home, plugin)) fs.rmSync(pluginDirectory(home, plugin), { recursive: true });

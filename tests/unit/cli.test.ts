@@ -15,7 +15,7 @@ import { shellExports } from "../../cli/env";
 import { withoutValues } from "../../stacks/eventLog";
 import { exclusively } from "../../lib/locks";
 import { findTools, isOlder, onPath, type Probes } from "../../tools/findTools";
-import { isDownloaded, linkPlugin, unlinkPlugin } from "../../tools/plugins";
+import { isDownloaded, linkedDirectories, linkPlugin, unlinkPlugin } from "../../tools/plugins";
 import { defaultBackend, hasLogin, pulumiHome } from "../../tools/pulumiHome";
 import { root } from "../../lib/paths";
 import { run, UserError } from "../../lib/run";
@@ -307,6 +307,7 @@ void describe("plugins in the engine's own directory", () => {
     assert.equal(linkPlugin(home, tls, path.dirname(program)), true);
     assert.deepEqual(fs.readdirSync(directory), ["pulumi-resource-tls"]);
     assert.equal(fs.realpathSync(path.join(directory, "pulumi-resource-tls")), fs.realpathSync(program));
+    assert.deepEqual(linkedDirectories(home), [fs.realpathSync(path.dirname(program))]);
     assert.equal(isDownloaded(home, tls), false);
     unlinkPlugin(home, tls);
     assert.equal(fs.existsSync(directory), false);
