@@ -5,7 +5,7 @@ import { dataDirectory } from "./paths";
 import { isPortTaken } from "./ports";
 import { endProcess, ownProcesses } from "./processes";
 
-/** An engine that runs this program. Each record has its own file. */
+/** An engine. Each process that records one has its own file. */
 interface EngineRecord {
   /** Its owner. Example: `stack dev of /home/alice/mesh` */
   owner: string;
@@ -29,32 +29,49 @@ export function recordEngine(owner: string): void {
   const at = process.argv.indexOf("--engine");
   const address = process.argv[at + 1];
   if (at < 0 || address === undefined) return;
-  const file = write(owner, address);
-  process.on("exit", (code) => {
-    if (code === 0) fs.rmSync(file, { force: true });
-  });
+  record(owner, address);
 }
 
 /**
  * Records the engine whose plugin started this process, because `pulumi destroy` does not run the Pulumi program. The
- * next call of `endOrphanedPlugins` removes the record.
+ * record is removed when the process succeeds.
  */
 export async function recordParentEngine(owner: string): Promise<void> {
   const all = await ownProcesses();
   for (let next = process.ppid; next > 1;) {
     const parent = all.find(({ pid }) => pid === next);
     const address = / (127\.0\.0\.1:\d+)$/.exec(parent?.command ?? "")?.[1];
-    if (address) return void write(owner, address);
+    if (address) return record(owner, address);
     next = parent?.parent ?? 0;
   }
 }
 
-function write(owner: string, address: string): string {
-  const file = path.join(directory(), `${address.replace(":", "-")}.json`);
-  const record: EngineRecord = { owner, address, host: os.hostname(), started: Date.now() };
-  fs.mkdirSync(directory(), { recursive: true, mode: 0o700 });
-  fs.writeFileSync(file, JSON.stringify(record), { mode: 0o600 });
-  return file;
+function record(owner: string, address: string): void {
+  const file = path.join(directory(), `${address.replace(":", "-")}-${process.pid}.json`);
+  const content: EngineRecord = { owner, address, host: os.hostname(), started: Date.now() };
+  for (let tries = 5; ; tries--) {
+    try {
+      fs.mkdirSync(directory(), { recursive: true, mode: 0o700 });
+      fs.writeFileSync(file, JSON.stringify(content), { mode: 0o600 });
+      break;
+    } catch (error) {
+      // Another process removed the empty directory at this moment.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || tries === 0) throw error;
+    }
+  }
+  process.on("exit", (code) => {
+    if (code === 0) forget(file);
+  });
+}
+
+/** Removes a record, and the directory with the last one: nothing stays behind on this machine. */
+function forget(file: string): void {
+  fs.rmSync(file, { force: true });
+  try {
+    fs.rmdirSync(directory());
+  } catch (error) {
+    if (!["ENOTEMPTY", "ENOENT", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
 }
 
 /**
@@ -72,7 +89,7 @@ export async function endOrphanedPlugins(owner: string): Promise<void> {
       const isOfEngine = `${command} `.includes(` ${record.address} `) && pid !== process.pid;
       if (isOfEngine && started > record.started - earlierMilliseconds) await endProcess(pid);
     }
-    fs.rmSync(file, { force: true });
+    forget(file);
   }
 }
 
