@@ -19,8 +19,9 @@ async function program() {
   const plan = makePlan(pulumi.getStack(), settings);
   const owner = ownerOf(plan.stack, process.cwd());
   await endOrphanedPlugins(owner);
-  recordEngine(owner);
   const [paths] = await Promise.all([findCharts(plan.charts), preflight({ plan, settings, owner })]);
+  // A preview begins nothing, and a refusal ends here.
+  if (!pulumi.runtime.isDryRun()) recordEngine(owner);
 
   if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });
   const charts = await renderCharts("mesh", { plan, settings, paths });

@@ -23,7 +23,8 @@ const directory = () => path.join(dataDirectory(), "engines");
 
 /**
  * Records the engine that runs this Pulumi program. If it is killed, its plugins can then be told from those of other
- * projects. The record is removed when the program succeeds.
+ * projects. The next call of `endOrphanedPlugins` removes the record. The program cannot remove it when it ends: its SDK
+ * also ends it with 0 when the engine is killed.
  */
 export function recordEngine(owner: string): void {
   const at = process.argv.indexOf("--engine");
@@ -41,12 +42,18 @@ export async function recordParentEngine(owner: string): Promise<void> {
   for (let next = process.ppid; next > 1;) {
     const parent = all.find(({ pid }) => pid === next);
     const address = / (127\.0\.0\.1:\d+)$/.exec(parent?.command ?? "")?.[1];
-    if (address) return record(owner, address);
+    if (address) {
+      const file = record(owner, address);
+      process.on("exit", (code) => {
+        if (code === 0) forget(file);
+      });
+      return;
+    }
     next = parent?.parent ?? 0;
   }
 }
 
-function record(owner: string, address: string): void {
+function record(owner: string, address: string): string {
   const file = path.join(directory(), `${address.replace(":", "-")}-${process.pid}.json`);
   const content: EngineRecord = { owner, address, host: os.hostname(), started: Date.now() };
   for (let tries = 5; ; tries--) {
@@ -59,9 +66,7 @@ function record(owner: string, address: string): void {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT" || tries === 0) throw error;
     }
   }
-  process.on("exit", (code) => {
-    if (code === 0) forget(file);
-  });
+  return file;
 }
 
 /** Removes a record, and the directory with the last one: nothing stays behind on this machine. */
