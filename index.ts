@@ -5,7 +5,6 @@ import { Mesh, renderCharts } from "./components/mesh";
 import { curlCommands, warnBeforeExpiry } from "./components/outputs";
 import { ownerOf } from "./config/owner";
 import { makePlan } from "./config/plan";
-import { endOrphanedPlugins, recordEngine } from "./lib/engines";
 import { preflight } from "./components/clusters/preflight";
 import { readSettings } from "./config/settings";
 
@@ -18,10 +17,7 @@ async function program() {
   const settings = readSettings();
   const plan = makePlan(pulumi.getStack(), settings);
   const owner = ownerOf(plan.stack, process.cwd());
-  await endOrphanedPlugins(owner);
   const [paths] = await Promise.all([findCharts(plan.charts), preflight({ plan, settings, owner })]);
-  // A preview begins nothing, and a refusal ends here.
-  if (!pulumi.runtime.isDryRun()) recordEngine(owner);
 
   if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });
   const charts = await renderCharts("mesh", { plan, settings, paths });

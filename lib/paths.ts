@@ -16,7 +16,7 @@ export function cacheDirectory(): string {
   return path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "linkerd-multicluster-mesh");
 }
 
-/** Data of clusters and engines on this machine. Example: `~/.local/share/linkerd-multicluster-mesh` */
+/** Data of clusters on this machine. Example: `~/.local/share/linkerd-multicluster-mesh` */
 export function dataDirectory(): string {
   const data = process.env.XDG_DATA_HOME || path.join(os.homedir(), ".local", "share");
   return path.join(data, "linkerd-multicluster-mesh");

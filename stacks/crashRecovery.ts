@@ -1,9 +1,8 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { ownerOf } from "../config/owner";
-import { endOrphanedPlugins } from "../lib/engines";
-import { root, stateDirectory } from "../lib/paths";
+import { endOrphanedPlugins } from "../lib/orphanedPlugins";
+import { stateDirectory } from "../lib/paths";
 import { hasLogin } from "../tools/pulumiHome";
 import { say } from "../lib/run";
 import { project } from "./stackFile";
@@ -27,7 +26,7 @@ export async function recoverFromCrash(stack: string): Promise<void> {
     const file = path.join(locks, entry);
     const { pid, hostname } = JSON.parse(fs.readFileSync(file, "utf8")) as Lock;
     if (hostname !== os.hostname() || isAlive(pid)) return;
-    await endOrphanedPlugins(ownerOf(stack, root));
+    await endOrphanedPlugins();
     for (const left of [file, `${file}.attrs`]) fs.rmSync(left, { force: true });
     say(`Stack ${stack} was locked by a pulumi that has ended (process ${pid}): its lock is removed`);
   }

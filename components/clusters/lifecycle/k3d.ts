@@ -9,7 +9,7 @@ import { clusterDirectory, ownKubeconfig } from "../../../lib/paths";
 import { endLeftRunning } from "../../../lib/processes";
 import { outputOf, UserError } from "../../../lib/run";
 import { runVerb } from "../../../lib/verbs";
-import { endOrphanedPlugins, recordParentEngine } from "../../../lib/engines";
+import { endOrphanedPlugins } from "../../../lib/orphanedPlugins";
 import { type K3dSpec, type LocalSpec, variable } from "./spec";
 
 /** Docker label with the owner of containers and networks. In base64url, because k3d reads `@` as a node filter. */
@@ -21,7 +21,7 @@ const createTimeout = "10m";
 async function create(spec: K3dSpec, owner: string): Promise<void> {
   await refuseOthers(k3d, spec.name, owner);
   // Removes the remains of an interrupted run: k3d refuses a name that is taken.
-  await clear(spec, owner);
+  await clear(spec);
   await claim(k3d, spec, owner);
   const registries = path.join(clusterDirectory(spec.name), "registries.yaml");
   await writePrivately(registries, registryConfiguration(spec.registryMirror));
@@ -65,12 +65,11 @@ export async function importImages(node: string, images: string[]): Promise<void
 }
 
 async function remove(spec: LocalSpec, owner: string): Promise<void> {
-  if (await mayClear(k3d, spec.name, owner)) await clear(spec, owner);
+  if (await mayClear(k3d, spec.name, owner)) await clear(spec);
 }
 
-async function clear(spec: LocalSpec, owner: string): Promise<void> {
-  await endOrphanedPlugins(owner);
-  await recordParentEngine(owner);
+async function clear(spec: LocalSpec): Promise<void> {
+  await endOrphanedPlugins();
   await fs.rm(ownKubeconfig(spec.name), { force: true });
   const left = ["create", "delete"].map((verb) => `k3d cluster ${verb} ${spec.name} `);
   await endLeftRunning((command) => left.some((start) => `${command} `.startsWith(start)));

@@ -10,7 +10,7 @@ import { clusterDirectory, ownKubeconfig } from "../../../lib/paths";
 import { endLeftRunning } from "../../../lib/processes";
 import { outputOf } from "../../../lib/run";
 import { runVerb } from "../../../lib/verbs";
-import { endOrphanedPlugins, recordParentEngine } from "../../../lib/engines";
+import { endOrphanedPlugins } from "../../../lib/orphanedPlugins";
 import { kubernetesVersion, kwokLoadBalancer, type LocalSpec, variable } from "./spec";
 
 async function create(spec: LocalSpec, owner: string): Promise<void> {
@@ -41,8 +41,7 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
 
 /** Removes all of this stack's cluster, complete or half made: processes, directory, context, files. */
 async function clear(spec: LocalSpec, owner: string): Promise<void> {
-  await endOrphanedPlugins(owner);
-  await recordParentEngine(owner);
+  await endOrphanedPlugins();
   await fs.rm(ownKubeconfig(spec.name), { force: true });
   await endLeftRunning((command) => command.startsWith(`kwokctl --name ${spec.name} `));
   if (await exists(path.join(kwokDirectory(spec.name), "kwok.yaml"))) {
