@@ -33,8 +33,8 @@ function layerRule([layer, below]) {
   const [folder = layer, ...inside] = layer.split("/");
   const foreign = folders.filter((one) => one !== folder && !below.includes(one)).join("|");
   const patterns = [`^(\\.\\./)+(${foreign}|index)(/|$)`];
-  // A folder within a folder knows nothing of the one around it.
-  if (inside.length > 0) patterns.push("^\\.\\./[^./]");
+  // A folder within a folder knows nothing of those around it.
+  if (inside.length > 0) patterns.push(`^(\\.\\./){1,${inside.length}}[^./]`);
   const message = `${layer}/ may import from: ${below.join(", ") || "nothing else"} (docs/architecture.md)`;
   return {
     files: [`${layer}/**/*.ts`, `${layer}/**/*.mjs`],

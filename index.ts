@@ -3,7 +3,6 @@ import { findCharts } from "./config/charts";
 import { claimClusters } from "./components/clusters/claims";
 import { Mesh, renderCharts } from "./components/mesh";
 import { curlCommands, warnBeforeExpiry } from "./components/outputs";
-import { ownerOf } from "./config/owner";
 import { makePlan } from "./config/plan";
 import { preflight } from "./components/clusters/preflight";
 import { readSettings } from "./config/settings";
@@ -16,7 +15,7 @@ if (!process.env.MESH_STACK_TRACES) Object.defineProperty(Error, "stackTraceLimi
 async function program() {
   const settings = readSettings();
   const plan = makePlan(pulumi.getStack(), settings);
-  const owner = ownerOf(plan.stack, process.cwd());
+  const owner = `stack ${plan.stack} of ${process.cwd()}`;
   const [paths] = await Promise.all([findCharts(plan.charts), preflight({ plan, settings, owner })]);
 
   if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });

@@ -80,7 +80,7 @@ export async function allTargets({ stack, clusters }: Mesh): Promise<Target[]> {
 /**
  * The same, for tests that need a pod to ask by name.
  *
- * @throws StepFailed if there is none
+ * @throws StepFailed if the stack has no such pod
  */
 export async function targetsWithPods(mesh: Mesh): Promise<Target[]> {
   const targets = await allTargets(mesh);

@@ -7,6 +7,7 @@ import { say } from "../lib/run";
 import { stackEnvironment } from "../stacks/environment";
 import { createStack, stackExists, stackOutputs } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
+import { toolsFor } from "../tools/tools";
 
 /** `npm start [-- stack] [options]` */
 export function run(words: string[]): Promise<number> {
@@ -22,11 +23,7 @@ export function run(words: string[]): Promise<number> {
   );
   takesPulumiFlags(
     takesStack(command).addOption(
-      new Option("--runtime <runtime>", "where the clusters of a new stack come from").choices([
-        "k3d",
-        "kwok",
-        "existing",
-      ]),
+      new Option("--runtime <runtime>", "where the clusters of a new stack come from").choices(Object.keys(toolsFor)),
     ),
     "up",
   );

@@ -3,7 +3,7 @@ import { isRolledOut } from "../lib/rolledOut";
 import { UserError } from "../lib/run";
 import { runToEnd } from "../lib/verbs";
 import { variable } from "./clusters/lifecycle/spec";
-import { hasOtherTrustRoots, presentTrustRootHash } from "./trustRoots";
+import { hasOtherTrustRoots, presentTrustRootHash } from "../lib/trustRoots";
 
 /**
  * How long to wait for a control plane whose Deployments are ready. The kubelet takes up to two minutes to update a
@@ -48,7 +48,7 @@ async function awaitWebhooks(kubeconfig: string): Promise<void> {
   await Promise.all(
     [rolloutFault, injectorFault, profileValidatorFault].map(async (ask) => {
       for (;;) {
-        const fault = await ask(apis).catch(webhookFailure);
+        const fault = await ask(apis);
         if (fault === undefined) break;
         if (Date.now() > end) throw new UserError(`Linkerd's control plane is not ready: ${fault}`);
         await new Promise((resolve) => setTimeout(resolve, 250));
@@ -71,13 +71,18 @@ async function injectorFault({ core }: Apis): Promise<string | undefined> {
     metadata: { ...metadata, annotations: { "linkerd.io/inject": "enabled" } },
     spec: { containers: [{ name: "probe", image: "probe" }] },
   };
-  const pod = await core.createNamespacedPod({ namespace, dryRun: "All", body: probe });
-  const isOther = hasOtherTrustRoots(pod, await presentTrustRootHash(core));
-  return isOther ? "the injector does not give pods the current trust anchors yet" : undefined;
+  const hash = await presentTrustRootHash(core);
+  try {
+    const pod = await core.createNamespacedPod({ namespace, dryRun: "All", body: probe });
+    if (!hasOtherTrustRoots(pod, hash)) return undefined;
+  } catch (error) {
+    return webhookFailure(error);
+  }
+  return "the injector does not give pods the current trust anchors yet";
 }
 
-async function profileValidatorFault({ custom }: Apis): Promise<undefined> {
-  await custom.createNamespacedCustomObject({
+async function profileValidatorFault({ custom }: Apis): Promise<string | undefined> {
+  const probe = custom.createNamespacedCustomObject({
     ...{ group: "linkerd.io", version: "v1alpha2", plural: "serviceprofiles", namespace },
     dryRun: "All",
     body: {
@@ -87,6 +92,7 @@ async function profileValidatorFault({ custom }: Apis): Promise<undefined> {
       spec: { routes: [] },
     },
   });
+  return probe.then(() => undefined, webhookFailure);
 }
 
 /** The API server's message if it could not reach a webhook. Any other refusal counts as an answer. */

@@ -4,7 +4,7 @@ import { isRolledOut } from "../lib/rolledOut";
 import { UserError } from "../lib/run";
 import { runToEnd } from "../lib/verbs";
 import { givenKubeconfig } from "./givenKubeconfig";
-import { hasOtherTrustRoots, presentTrustRootHash } from "./trustRoots";
+import { hasOtherTrustRoots, presentTrustRootHash } from "../lib/trustRoots";
 
 /** How long a pod may take to terminate, or its replacement to become ready. */
 const restartMilliseconds = 300_000;
@@ -48,8 +48,11 @@ async function restartPods(kubeconfig: string): Promise<void> {
     const { items } = await apis.apps.listNamespacedDeployment({ namespace: extension });
     return items.every(isRolledOut);
   });
-  for (let round = 0; round < rounds; round++) await restartAll(apis, await outdated(apis));
-  const left = await outdated(apis);
+  let left = await outdated(apis);
+  for (let round = 0; round < rounds && left.length > 0; round++) {
+    await restartAll(apis, left);
+    left = await outdated(apis);
+  }
   if (left.length > 0)
     throw new UserError(`these pods have old trust anchors after ${rounds} restarts: ${names(left)}`);
 }

@@ -10,6 +10,8 @@ export interface LockOptions {
   timeout?: number;
   /** A lock whose holder has not renewed it for this long is taken over, milliseconds. Default: 10,000. */
   stale?: number;
+  /** Called when another process takes the lock over while the work goes on. Default: throws. */
+  onCompromised?: (error: Error) => void;
 }
 
 /** For the directory of tools: another process may take half an hour to build them. */
@@ -17,6 +19,8 @@ export const toolsLock: LockOptions = {
   onWait: () => say("Another process is building or fetching tools: waiting for it ..."),
   timeout: 3_600_000,
   stale: 60_000,
+  // On a laptop that slept. Both processes then make the same tools and rename them into place.
+  onCompromised: (error) => say(`${error.message}: going on`),
 };
 
 /**
@@ -27,10 +31,9 @@ export const toolsLock: LockOptions = {
  * @example await exclusively(clusterDirectory("alice-east"), () => create(spec));
  */
 export async function exclusively<T>(thing: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
-  const { onWait, timeout = 300_000, stale = 10_000 } = options;
+  const { onWait, timeout = 300_000, stale = 10_000, onCompromised } = options;
   await fs.mkdir(path.dirname(thing), { recursive: true });
-  // A laptop that slept may find its lock taken over. The work goes on, because its results are renamed into place.
-  const common = { realpath: false, stale, onCompromised: () => undefined };
+  const common = { realpath: false, stale, ...(onCompromised && { onCompromised }) };
   const release = await lock(thing, common).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ELOCKED") throw error;
     onWait?.();
@@ -42,8 +45,8 @@ export async function exclusively<T>(thing: string, work: () => Promise<T>, opti
     return await work();
   } finally {
     await release().catch((error: NodeJS.ErrnoException) => {
-      // Another process took it over meanwhile.
-      if (error.code !== "ERELEASED" && error.code !== "ENOTACQUIRED" && error.code !== "ECOMPROMISED") throw error;
+      // Another process took it over, and onCompromised was told.
+      if (error.code !== "ERELEASED") throw error;
     });
   }
 }

@@ -16,12 +16,6 @@ export function cacheDirectory(): string {
   return path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "linkerd-multicluster-mesh");
 }
 
-/** Data of clusters on this machine. Example: `~/.local/share/linkerd-multicluster-mesh` */
-export function dataDirectory(): string {
-  const data = process.env.XDG_DATA_HOME || path.join(os.homedir(), ".local", "share");
-  return path.join(data, "linkerd-multicluster-mesh");
-}
-
 /**
  * The directory of one local cluster: its kubeconfig and its runtime's settings.
  *
@@ -29,7 +23,8 @@ export function dataDirectory(): string {
  * @example clusterDirectory("alice-east") // "~/.local/share/linkerd-multicluster-mesh/alice-east"
  */
 export function clusterDirectory(name: string): string {
-  return path.join(dataDirectory(), name);
+  const data = process.env.XDG_DATA_HOME || path.join(os.homedir(), ".local", "share");
+  return path.join(data, "linkerd-multicluster-mesh", name);
 }
 
 /**

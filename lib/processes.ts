@@ -5,8 +5,6 @@ export interface OwnProcess {
   pid: number;
   /** The process that started it, or 1 if that has ended. */
   parent: number;
-  /** When it started, milliseconds since 1970, whole seconds. */
-  started: number;
   /** Its command line, words separated by a space. */
   command: string;
 }
@@ -15,13 +13,11 @@ export interface OwnProcess {
  * This user's processes, without zombies: in a container without an init, nothing reaps orphans.
  */
 export async function ownProcesses(): Promise<OwnProcess[]> {
-  const columns = ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,ppid=,lstart=,args="];
-  const list = await outputOf("ps", columns, { LC_ALL: "C" });
+  const list = await outputOf("ps", ["-ww", "-U", String(process.getuid?.()), "-o", "pid=,ppid=,args="]);
   return list.split("\n").flatMap((line) => {
-    // Example: `  4711 4700 Fri Nov 27 07:48:32 2026 node main.js`
-    const [, pid, parent, started, command] = /^ *(\d+) +(\d+) +(\w+ +\w+ +\d+ +[\d:]+ +\d+) (.*)$/.exec(line) ?? [];
-    if (command === undefined || started === undefined || command.endsWith("<defunct>")) return [];
-    return [{ pid: Number(pid), parent: Number(parent), started: Date.parse(started), command }];
+    const [, pid, parent, command] = /^ *(\d+) +(\d+) (.*)$/.exec(line) ?? [];
+    if (command === undefined || command.endsWith("<defunct>")) return [];
+    return [{ pid: Number(pid), parent: Number(parent), command }];
   });
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { trustRootHash } from "../lib/trustRoots";
 import { found, kubectl, named, type ClusterClient, type Pod } from "./api";
 import { certificates } from "./certificates";
 import { always, no, yes, type ClusterCheck, type Finding } from "./check";
@@ -6,8 +7,6 @@ import { bundleOf, rootsObject } from "./trust";
 
 /** On every pod that has a proxy. linkerd2, pkg/k8s/labels.go. */
 const meshedLabel = "linkerd.io/control-plane-ns";
-/** The injector writes it: the hash of the anchors that it gave to the proxy. */
-const hashAnnotation = "linkerd.io/trust-root-sha256";
 const anchorsVariable = "LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS";
 
 /**
@@ -23,7 +22,7 @@ export function anchorFault({ metadata, spec }: Pod, bundle: string): string | u
   const proxy = containers.find(({ name }) => name === "linkerd-proxy");
   const variable = proxy?.env?.find(({ name }) => name === anchorsVariable);
   if (variable?.valueFrom?.configMapKeyRef) {
-    const hash = metadata?.annotations?.[hashAnnotation];
+    const hash = metadata?.annotations?.[trustRootHash];
     const present = [bundle, bundle.trim(), `${bundle.trim()}\n`].map(sha256);
     return hash === undefined || present.includes(hash)
       ? undefined

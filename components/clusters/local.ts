@@ -11,7 +11,7 @@ export interface LocalClusterArgs {
   runtime: "k3d" | "kwok";
   /** All that the program needs. Any change replaces the cluster. */
   spec: LocalSpec;
-  /** Its owner (config/owner.ts). Only the owner may delete it. */
+  /** Its owner. Only the owner may delete it. Example: `stack dev of /home/alice/mesh` */
   owner: string;
 }
 

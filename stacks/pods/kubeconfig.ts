@@ -2,7 +2,6 @@ import * as fs from "node:fs/promises";
 import { ownKubeconfig } from "../../lib/paths";
 import { physicalNameOf } from "../../config/physicalName";
 import type { ExistingCluster } from "../../config/settings";
-import { readContext } from "../../config/contexts";
 import { chooseRuntime, readStackFile } from "../stackFile";
 
 /** How to reach one cluster of a stack. */
@@ -26,5 +25,7 @@ export async function accessTo(stack: string, cluster: string): Promise<Access> 
   }
   const settings = (readStackFile(stack).get("existing") as Record<string, ExistingCluster> | undefined)?.[cluster];
   if (!settings) throw new Error(`existing.${cluster} is not set`);
+  // It loads Pulumi's SDK, which takes half a second and which no other runtime needs here.
+  const { readContext } = await import("../../config/contexts.js");
   return { kubeconfig: readContext(cluster, settings).text, file: settings.kubeconfig };
 }

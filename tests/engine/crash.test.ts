@@ -97,7 +97,7 @@ test("a crash loop stops npm start, which names container and reason, and what t
   assert.ok(seconds < 90, `${seconds} s`);
 });
 
-test("after the repair npm start continues, whatever happens to the old pod", async () => {
+test("after the repair npm start continues, even if the old pod stays", async () => {
   stack.editManifest("east/curl.yaml", original);
   succeeded(await stack.script("start", stack.name));
   assert.deepEqual(succeeded(await stack.up()).changes, []);

@@ -513,7 +513,7 @@ void describe("the watch over pods", () => {
     assert.ok(found);
     assert.match(words, /describe pod/);
   });
-  void test("leaves alone a pod that an autoscaler makes a node for, and one of unknown state", async () => {
+  void test("ignores a pod for which an autoscaler is creating a node, and a pod of unknown state", async () => {
     const pending = podWith([]);
     pending.status = { conditions: [unschedulable] };
     const events = (answer: Answer) => watched({ ...cluster(pending), "/events": answer });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hasOtherTrustRoots } from "../../components/trustRoots";
+import { hasOtherTrustRoots } from "../../lib/trustRoots";
 
 test("a pod has other trust anchors only if the injector said so", () => {
   const pod = (annotations?: Record<string, string>) => ({ metadata: { annotations } });

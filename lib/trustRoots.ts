@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { CoreV1Api } from "@kubernetes/client-node";
 
 /** The injector records the SHA-256 of a pod's anchors in this annotation: linkerd2, pkg/k8s/labels.go. */
-const annotation = "linkerd.io/trust-root-sha256";
+export const trustRootHash = "linkerd.io/trust-root-sha256";
 
 /** The SHA-256 of the cluster's current trust anchors. */
 export async function presentTrustRootHash(core: CoreV1Api): Promise<string> {
@@ -17,6 +17,6 @@ export function hasOtherTrustRoots(
   pod: { metadata?: { annotations?: Record<string, string> } },
   hash: string,
 ): boolean {
-  const given = pod.metadata?.annotations?.[annotation];
+  const given = pod.metadata?.annotations?.[trustRootHash];
   return given !== undefined && given !== hash;
 }
