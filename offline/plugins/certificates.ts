@@ -1,5 +1,7 @@
 // Certificates and requests of the tls stand-in. They have the layout of Go's crypto/x509 in the real provider: order
 // and criticality of extensions, string types, key identifiers, signature algorithm by key.
+// @peculiar/x509 cannot be used: it signs with Web Crypto, which lacks P-224, the provider's default curve. Its ASN.1
+// schemas are used without it, and node:crypto signs.
 import {
   type KeyObject,
   X509Certificate,
@@ -10,49 +12,20 @@ import {
   sign,
 } from "node:crypto";
 import { isIPv4, isIPv6 } from "node:net";
-import { ascii, bits, der, elements, integer, nothing, octets, oid, sequence, set, text, time, truth } from "./der";
+import { Attributes, CertificationRequest, CertificationRequestInfo } from "@peculiar/asn1-csr";
+import {
+  AsnConvert,
+  AsnIntegerArrayBufferConverter,
+  AsnIntegerBigIntConverter,
+  OctetString,
+} from "@peculiar/asn1-schema";
+import * as x509 from "@peculiar/asn1-x509";
 import { type Algorithm, pem, publicKeyDer } from "./keys";
+import { EXTENDED_KEY_USAGES, KEY_USAGES } from "./uses";
 
-/** Bits of the key usage extension, RFC 5280, 4.2.1.3. */
-const KEY_USAGES: Record<string, number> = {
-  digital_signature: 0,
-  content_commitment: 1,
-  key_encipherment: 2,
-  data_encipherment: 3,
-  key_agreement: 4,
-  cert_signing: 5,
-  crl_signing: 6,
-  encipher_only: 7,
-  decipher_only: 8,
-};
-const EXTENDED_KEY_USAGES: Record<string, string> = {
-  any_extended: "2.5.29.37.0",
-  server_auth: "1.3.6.1.5.5.7.3.1",
-  client_auth: "1.3.6.1.5.5.7.3.2",
-  code_signing: "1.3.6.1.5.5.7.3.3",
-  email_protection: "1.3.6.1.5.5.7.3.4",
-  ipsec_end_system: "1.3.6.1.5.5.7.3.5",
-  ipsec_tunnel: "1.3.6.1.5.5.7.3.6",
-  ipsec_user: "1.3.6.1.5.5.7.3.7",
-  timestamping: "1.3.6.1.5.5.7.3.8",
-  ocsp_signing: "1.3.6.1.5.5.7.3.9",
-  microsoft_server_gated_crypto: "1.3.6.1.4.1.311.10.3.3",
-  netscape_server_gated_crypto: "2.16.840.1.113730.4.1",
-  microsoft_commercial_code_signing: "1.3.6.1.4.1.311.2.1.22",
-  microsoft_kernel_code_signing: "1.3.6.1.4.1.311.61.1.1",
-};
-export const ALLOWED_USES = [...Object.keys(KEY_USAGES), ...Object.keys(EXTENDED_KEY_USAGES)].sort();
-
-const EXTENSION = {
-  subjectKeyId: "2.5.29.14",
-  keyUsage: "2.5.29.15",
-  alternativeNames: "2.5.29.17",
-  basicConstraints: "2.5.29.19",
-  authorityKeyId: "2.5.29.35",
-  extendedKeyUsage: "2.5.29.37",
-};
 const EXTENSION_REQUEST = "1.2.840.113549.1.9.14";
 const EMAIL_ADDRESS = "1.2.840.113549.1.9.1";
+const ED25519 = "1.3.101.112";
 
 /** Parts of a distinguished name, in the order Go writes them. */
 const NAME_PARTS = {
@@ -91,61 +64,91 @@ export interface Certificate {
   validityEndTime: string;
 }
 
-const attribute = (id: string, value: Buffer) => sequence(oid(id), value);
+const der = (value: object) => Buffer.from(AsnConvert.serialize(value));
 
-function distinguishedName(subject: Subject): Buffer {
-  const parts = Object.entries(NAME_PARTS).flatMap(([name, id]) => {
-    const values = [subject[name as keyof typeof NAME_PARTS] ?? []].flat().filter((value) => value !== "");
-    return values.length > 0 ? [set(...values.map((value) => attribute(id, text(value))))] : [];
+/** The library does not check that a text is ASCII. */
+function ia5(text: string): string {
+  if (Buffer.from(text).some((byte) => byte > 0x7f))
+    throw new Error(`x509: ${JSON.stringify(text)} cannot be encoded as an IA5String`);
+  return text;
+}
+
+/** Text as Go writes it: a PrintableString if that type has all its characters, else UTF-8. */
+const directoryString = (text: string) =>
+  /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(text) ? { printableString: text } : { utf8String: text };
+
+const attribute = (type: string, value: Partial<x509.AttributeValue>) =>
+  new x509.AttributeTypeAndValue({ type, value: new x509.AttributeValue(value) });
+
+/** One part of a name. DER requires the elements of a SET OF to be sorted, and the library does not sort them. */
+function namePart(type: string, texts: string[]): x509.RelativeDistinguishedName {
+  const attributes = texts.map((text) => attribute(type, directoryString(text)));
+  return new x509.RelativeDistinguishedName(attributes.sort((one, other) => Buffer.compare(der(one), der(other))));
+}
+
+function distinguishedName(subject: Subject): x509.Name {
+  const parts = Object.entries(NAME_PARTS).flatMap(([name, type]) => {
+    const texts = [subject[name as keyof typeof NAME_PARTS] ?? []].flat().filter((text) => text !== "");
+    return texts.length > 0 ? [namePart(type, texts)] : [];
   });
-  const email =
-    subject.emailAddress === undefined ? [] : [set(attribute(EMAIL_ADDRESS, ascii(0x16, subject.emailAddress)))];
-  return sequence(...parts, ...email);
+  if (subject.emailAddress !== undefined) {
+    const email = attribute(EMAIL_ADDRESS, { ia5String: ia5(subject.emailAddress) });
+    parts.push(new x509.RelativeDistinguishedName([email]));
+  }
+  return new x509.Name(parts);
 }
 
-function addressBytes(address: string): Buffer {
-  if (isIPv4(address)) return Buffer.from(address.split(".").map(Number));
+/** Addresses in the forms the library reads. It does not read the one with IPv4 at the end: `::ffff:10.0.0.1` */
+function ipAddress(address: string): string {
+  if (isIPv4(address)) return address;
   if (!isIPv6(address)) throw new Error(`Invalid IP address: Failed to parse ${JSON.stringify(address)}`);
-  const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
-  const groups = (half = "") => (half ? half.split(":") : []);
-  const zeros = Array<string>(8 - groups(head).length - groups(tail).length).fill("0");
-  return Buffer.from(
-    [...groups(head), ...zeros, ...groups(tail)].map((group) => group.padStart(4, "0")).join(""),
-    "hex",
-  );
+  return new URL(`http://[${address}]`).hostname.slice(1, -1);
 }
 
-function alternativeNames({ dnsNames = [], ipAddresses = [], uris = [] }: AlternativeNames): Buffer | undefined {
+/** The value of the extension for alternative names. */
+function alternativeNames({ dnsNames = [], ipAddresses = [], uris = [] }: AlternativeNames): OctetString | undefined {
   const names = [
-    ...dnsNames.map((name) => ascii(0x82, name)),
-    ...ipAddresses.map((address) => der(0x87, addressBytes(address))),
-    ...uris.map((uri) => ascii(0x86, uri)),
+    ...dnsNames.map((name) => ({ dNSName: ia5(name) })),
+    ...ipAddresses.map((address) => ({ iPAddress: ipAddress(address) })),
+    ...uris.map((uri) => ({ uniformResourceIdentifier: ia5(uri) })),
+  ].map((name) => new x509.GeneralName(name));
+  return names.length > 0 ? new OctetString(der(new x509.SubjectAlternativeName(names))) : undefined;
+}
+
+const extension = (extnID: string, value: object, critical = false) =>
+  new x509.Extension({ extnID, critical, extnValue: new OctetString(der(value)) });
+
+/** Critical if the subject is empty: RFC 5280, 4.2.1.6. */
+const namesExtension = (extnValue: OctetString, subject: x509.Name) =>
+  new x509.Extension({ extnID: x509.id_ce_subjectAltName, critical: subject.length === 0, extnValue });
+
+function usageExtensions(allowedUses: string[]): x509.Extension[] {
+  const bits = allowedUses.flatMap((use) => KEY_USAGES[use] ?? []);
+  const usage = new x509.KeyUsage(bits.reduce((flags, bit) => flags | (1 << bit), 0));
+  const extended = allowedUses.flatMap((use) => EXTENDED_KEY_USAGES[use] ?? []);
+  return [
+    ...(bits.length > 0 ? [extension(x509.id_ce_keyUsage, usage, true)] : []),
+    ...(extended.length > 0 ? [extension(x509.id_ce_extKeyUsage, new x509.ExtendedKeyUsage(extended))] : []),
   ];
-  return names.length > 0 ? sequence(...names) : undefined;
 }
 
-const extension = (id: string, value: Buffer, critical = false) =>
-  sequence(oid(id), ...(critical ? [truth] : []), octets(value));
-
-const isEmpty = (name: Buffer) => name.length === 2;
-
-function keyUsage(allowedUses: string[]): Buffer | undefined {
-  const wanted = allowedUses.flatMap((use) => KEY_USAGES[use] ?? []);
-  if (wanted.length === 0) return undefined;
-  const last = Math.max(...wanted);
-  const bytes = Buffer.alloc(last > 7 ? 2 : 1);
-  for (const bit of wanted) bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
-  return bits(bytes, 7 - (last & 7));
+function keyIdExtensions(own?: OctetString, authority?: OctetString): x509.Extension[] {
+  const issuer = authority && new x509.AuthorityKeyIdentifier({ keyIdentifier: new x509.KeyIdentifier(authority) });
+  return [
+    ...(own ? [extension(x509.id_ce_subjectKeyIdentifier, own)] : []),
+    ...(issuer ? [extension(x509.id_ce_authorityKeyIdentifier, issuer)] : []),
+  ];
 }
+
+const publicKeyInfo = (key: KeyObject) => AsnConvert.parse(publicKeyDer(key), x509.SubjectPublicKeyInfo);
 
 /** SHA-1 of the public key's bits. For ED25519, SHA-1 of their DER string, as in the real provider. */
-function subjectKeyId(publicKey: Buffer): Buffer {
-  const content =
-    elements(elements(publicKey)[0]?.content ?? Buffer.alloc(0))[1]?.content.subarray(1) ?? Buffer.alloc(0);
-  const ed25519 = createPublicKey({ key: publicKey, type: "spki", format: "der" }).asymmetricKeyType === "ed25519";
-  return createHash("sha1")
-    .update(ed25519 ? octets(content) : content)
-    .digest();
+function subjectKeyId(publicKey: x509.SubjectPublicKeyInfo): OctetString {
+  // Refuses the key of a request that OpenSSL cannot read.
+  const key = createPublicKey({ key: der(publicKey), type: "spki", format: "der" });
+  const bits = new OctetString(publicKey.subjectPublicKey);
+  const content = key.asymmetricKeyType === "ed25519" ? der(bits) : Buffer.from(bits.buffer);
+  return new OctetString(createHash("sha1").update(content).digest());
 }
 
 /** Parses a key from PEM. The algorithm is named as in the provider. */
@@ -163,38 +166,40 @@ export function parsePrivateKey(keyPem: string, what: string): { key: KeyObject;
 }
 
 /** The signature algorithm that Go uses for a key, and its digest. */
-function signature(key: KeyObject): { algorithm: Buffer; digest: string | null } {
-  if (key.asymmetricKeyType === "ed25519") return { algorithm: sequence(oid("1.3.101.112")), digest: null };
-  if (key.asymmetricKeyType === "rsa") {
-    return { algorithm: sequence(oid("1.2.840.113549.1.1.11"), nothing), digest: "sha256" };
-  }
+function signatureOf(key: KeyObject): { algorithm: x509.AlgorithmIdentifier; digest: string | null } {
+  // RFC 3279, 2.2.1: the parameters of RSA are NULL. All others have none.
+  const by = (algorithm: string, parameters?: null) => new x509.AlgorithmIdentifier({ algorithm, parameters });
+  if (key.asymmetricKeyType === "ed25519") return { algorithm: by(ED25519), digest: null };
+  if (key.asymmetricKeyType === "rsa") return { algorithm: by("1.2.840.113549.1.1.11", null), digest: "sha256" };
   const curve = key.asymmetricKeyDetails?.namedCurve ?? "";
-  if (curve === "secp384r1") return { algorithm: sequence(oid("1.2.840.10045.4.3.3")), digest: "sha384" };
-  if (curve === "secp521r1") return { algorithm: sequence(oid("1.2.840.10045.4.3.4")), digest: "sha512" };
-  return { algorithm: sequence(oid("1.2.840.10045.4.3.2")), digest: "sha256" };
+  if (curve === "secp384r1") return { algorithm: by("1.2.840.10045.4.3.3"), digest: "sha384" };
+  if (curve === "secp521r1") return { algorithm: by("1.2.840.10045.4.3.4"), digest: "sha512" };
+  return { algorithm: by("1.2.840.10045.4.3.2"), digest: "sha256" };
 }
 
-const signed = (content: Buffer, key: KeyObject) => {
-  const { algorithm, digest } = signature(key);
-  return sequence(content, algorithm, bits(sign(digest, content, key)));
-};
+/** Signs the DER of a value. The schemas take signatures as ArrayBuffer, and a Buffer may be a part of a larger one. */
+function signed(value: object, key: KeyObject): { signatureAlgorithm: x509.AlgorithmIdentifier; bits: ArrayBuffer } {
+  const { algorithm, digest } = signatureOf(key);
+  return { signatureAlgorithm: algorithm, bits: new Uint8Array(sign(digest, der(value), key)).buffer };
+}
 
+/** What a certificate certifies. */
+interface Request {
+  subject: x509.Name;
+  /** The value of the extension for alternative names. */
+  names: OctetString | undefined;
+  publicKey: x509.SubjectPublicKeyInfo;
+}
 interface Signer {
   /** The issuer's name; the certificate's own when it signs itself. */
-  name: Buffer;
+  name: x509.Name;
   key: KeyObject;
-  keyId: Buffer | undefined;
+  keyId: OctetString | undefined;
 }
 
-function certificate(
-  subject: Buffer,
-  names: Buffer | undefined,
-  publicKey: Buffer,
-  options: CertificateOptions,
-  signer: Signer | KeyObject,
-): Certificate {
-  const { isCaCertificate, maxPathLength = -1 } = options;
-  if (isCaCertificate && isEmpty(subject)) {
+function refuse({ subject }: Request, options: CertificateOptions): void {
+  const { isCaCertificate, maxPathLength = -1, setSubjectKeyId, setAuthorityKeyId } = options;
+  if (isCaCertificate && subject.length === 0) {
     throw new Error(
       "Invalid Certificate Subject: Must contain at least one Distinguished Name when creating Certificate Authority (CA)",
     );
@@ -202,41 +207,50 @@ function certificate(
   if (!isCaCertificate && maxPathLength > 0) {
     throw new Error("Failed to create certificate: x509: only CAs are allowed to specify MaxPathLen");
   }
-  const ownKeyId = isCaCertificate || options.setSubjectKeyId ? subjectKeyId(publicKey) : undefined;
-  const issuer: Signer = "name" in signer ? signer : { name: subject, key: signer, keyId: undefined };
-  if (options.setAuthorityKeyId && !ownKeyId) {
+  if (setAuthorityKeyId && !isCaCertificate && !setSubjectKeyId) {
     throw new Error("Invalid Certificate Authority: Could not determine Authority Key Identifier");
   }
-  const authorityKeyId = options.setAuthorityKeyId ? ownKeyId : issuer.name.equals(subject) ? undefined : issuer.keyId;
-  // A length of 0 is dropped. The real provider sets Go's MaxPathLen without MaxPathLenZero, and that means "no limit".
-  const constraints = [...(isCaCertificate ? [truth] : []), ...(maxPathLength > 0 ? [integer(maxPathLength)] : [])];
-  const usage = keyUsage(options.allowedUses);
-  const extended = options.allowedUses.flatMap((use) => EXTENDED_KEY_USAGES[use] ?? []);
-  const extensions = [
-    usage && extension(EXTENSION.keyUsage, usage, true),
-    extended.length > 0 && extension(EXTENSION.extendedKeyUsage, sequence(...extended.map(oid))),
-    extension(EXTENSION.basicConstraints, sequence(...constraints), true),
-    ownKeyId && extension(EXTENSION.subjectKeyId, octets(ownKeyId)),
-    authorityKeyId && extension(EXTENSION.authorityKeyId, sequence(der(0x80, authorityKeyId))),
-    names && extension(EXTENSION.alternativeNames, names, isEmpty(subject)),
-  ].filter((it) => Buffer.isBuffer(it));
+}
 
+function certificateExtensions(request: Request, options: CertificateOptions, signer: Signer): x509.Extensions {
+  const { subject, names, publicKey } = request;
+  const { isCaCertificate, maxPathLength = -1 } = options;
+  const ownKeyId = isCaCertificate || options.setSubjectKeyId ? subjectKeyId(publicKey) : undefined;
+  const sameName = der(signer.name).equals(der(subject));
+  const authorityKeyId = options.setAuthorityKeyId ? ownKeyId : sameName ? undefined : signer.keyId;
+  // A length of 0 is dropped. The real provider sets Go's MaxPathLen without MaxPathLenZero, and that means "no limit".
+  const pathLenConstraint = maxPathLength > 0 ? maxPathLength : undefined;
+  return new x509.Extensions([
+    ...usageExtensions(options.allowedUses),
+    extension(x509.id_ce_basicConstraints, new x509.BasicConstraints({ cA: isCaCertificate, pathLenConstraint }), true),
+    ...keyIdExtensions(ownKeyId, authorityKeyId),
+    ...(names ? [namesExtension(names, subject)] : []),
+  ]);
+}
+
+/** RFC 5280, 4.1.2.5.2 forbids fractions of a second, and the library would write them for dates after 2049. */
+const wholeSecond = (date: Date) => new Date(new Date(date).setUTCMilliseconds(0));
+
+function certificate(request: Request, options: CertificateOptions, signer: Signer): Certificate {
+  refuse(request, options);
   const serial = BigInt(`0x${randomBytes(16).toString("hex")}`);
   const start = new Date();
   const end = new Date(start.getTime() + options.validityPeriodHours * 3_600_000);
-  const content = sequence(
-    der(0xa0, integer(2)),
-    integer(serial),
-    signature(issuer.key).algorithm,
-    issuer.name,
-    sequence(time(start), time(end)),
-    subject,
-    publicKey,
-    der(0xa3, sequence(...extensions)),
-  );
+  const tbsCertificate = new x509.TBSCertificate({
+    version: x509.Version.v3,
+    serialNumber: AsnIntegerArrayBufferConverter.fromASN(AsnIntegerBigIntConverter.toASN(serial)),
+    signature: signatureOf(signer.key).algorithm,
+    issuer: signer.name,
+    validity: new x509.Validity({ notBefore: wholeSecond(start), notAfter: wholeSecond(end) }),
+    subject: request.subject,
+    subjectPublicKeyInfo: request.publicKey,
+    extensions: certificateExtensions(request, options, signer),
+  });
+  const { signatureAlgorithm, bits } = signed(tbsCertificate, signer.key);
+  const content = der(new x509.Certificate({ tbsCertificate, signatureAlgorithm, signatureValue: bits }));
   return {
     id: serial.toString(),
-    certPem: pem("CERTIFICATE", signed(content, issuer.key)),
+    certPem: pem("CERTIFICATE", content),
     validityStartTime: start.toISOString(),
     validityEndTime: end.toISOString(),
   };
@@ -248,7 +262,15 @@ export function selfSigned(
   names: AlternativeNames,
   options: CertificateOptions,
 ): Certificate {
-  return certificate(distinguishedName(subject), alternativeNames(names), publicKeyDer(key), options, key);
+  const name = distinguishedName(subject);
+  const request = { subject: name, names: alternativeNames(names), publicKey: publicKeyInfo(key) };
+  return certificate(request, options, { name, key, keyId: undefined });
+}
+
+/** The attribute of a request that asks for alternative names. */
+function extensionRequest(names: OctetString, subject: x509.Name): x509.Attribute {
+  const extensions = new x509.Extensions([namesExtension(names, subject)]);
+  return new x509.Attribute({ type: EXTENSION_REQUEST, values: [AsnConvert.serialize(extensions)] });
 }
 
 /** A certificate request (PKCS#10), and its id: the SHA-1 of its DER. */
@@ -259,10 +281,14 @@ export function certificateRequest(
 ): { id: string; pem: string } {
   const alternatives = alternativeNames(names);
   const name = distinguishedName(subject);
-  const wanted = alternatives && extension(EXTENSION.alternativeNames, alternatives, isEmpty(name));
-  const attributes = wanted ? [sequence(oid(EXTENSION_REQUEST), set(sequence(wanted)))] : [];
-  const request = signed(sequence(integer(0), name, publicKeyDer(key), der(0xa0, ...attributes)), key);
-  return { id: createHash("sha1").update(request).digest("hex"), pem: pem("CERTIFICATE REQUEST", request) };
+  const certificationRequestInfo = new CertificationRequestInfo({
+    subject: name,
+    subjectPKInfo: publicKeyInfo(key),
+    attributes: new Attributes(alternatives ? [extensionRequest(alternatives, name)] : []),
+  });
+  const { signatureAlgorithm, bits } = signed(certificationRequestInfo, key);
+  const content = der(new CertificationRequest({ certificationRequestInfo, signatureAlgorithm, signature: bits }));
+  return { id: createHash("sha1").update(content).digest("hex"), pem: pem("CERTIFICATE REQUEST", content) };
 }
 
 /** The DER inside a PEM of one kind. */
@@ -272,30 +298,27 @@ function unpem(value: string, label: string): Buffer {
   return Buffer.from(found[1], "base64");
 }
 
-const inside = (content: Buffer | undefined) =>
-  elements(elements(content ?? Buffer.alloc(0))[0]?.content ?? Buffer.alloc(0));
+const extensionValue = (extensions: x509.Extensions | undefined, id: string) =>
+  extensions?.find(({ extnID }) => extnID === id)?.extnValue;
 
-/** The value of an extension in a SEQUENCE OF extensions. */
-function extensionValue(extensions: Buffer | undefined, id: string): Buffer | undefined {
-  const found = inside(extensions).find((it) => elements(it.content)[0]?.whole.equals(oid(id)));
-  return found && elements(found.content).at(-1)?.content;
+function requestFrom({ subject, subjectPKInfo, attributes }: CertificationRequestInfo): Request {
+  const wanted = attributes.find(({ type }) => type === EXTENSION_REQUEST)?.values[0];
+  const extensions = wanted && AsnConvert.parse(wanted, x509.Extensions);
+  return {
+    // Go rebuilds the name from the parts it knows, so an e-mail address in a request does not reach the certificate.
+    subject: new x509.Name([...subject].filter(([first]) => first?.type !== EMAIL_ADDRESS)),
+    names: extensionValue(extensions, x509.id_ce_subjectAltName),
+    publicKey: subjectPKInfo,
+  };
 }
 
-function parseRequest(requestPem: string): { subject: Buffer; names: Buffer | undefined; publicKey: Buffer } {
-  const [info] = inside(unpem(requestPem, "CERTIFICATE REQUEST"));
-  const [, name, publicKey, attributes] = elements(info?.content ?? Buffer.alloc(0));
-  if (!name || !publicKey) throw new Error("Failed to parse certificate request PEM: it is cut short");
-  const wanted = elements(attributes?.content ?? Buffer.alloc(0)).find((it) =>
-    elements(it.content)[0]?.whole.equals(oid(EXTENSION_REQUEST)),
-  );
-  const extensions = wanted && elements(wanted.content)[1]?.content;
-  // Go rebuilds the name from the parts it knows, so an e-mail address in a request does not reach the certificate.
-  const carried = elements(name.content).filter((part) => !inside(part.content)[0]?.whole.equals(oid(EMAIL_ADDRESS)));
-  return {
-    subject: sequence(...carried.map((part) => part.whole)),
-    names: extensionValue(extensions, EXTENSION.alternativeNames),
-    publicKey: publicKey.whole,
-  };
+function parseRequest(requestPem: string): Request {
+  const content = unpem(requestPem, "CERTIFICATE REQUEST");
+  try {
+    return requestFrom(AsnConvert.parse(content, CertificationRequest).certificationRequestInfo);
+  } catch (error) {
+    throw new Error(`Failed to parse certificate request PEM: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** Signs a request with a CA. `isCa` says whether the signing certificate is a CA certificate at all. */
@@ -311,13 +334,8 @@ export function locallySigned(
   if (!ca.checkPrivateKey(caKey)) {
     throw new Error("Failed to create certificate: x509: provided PrivateKey doesn't match parent's PublicKey");
   }
-  const parts = elements(inside(raw)[0]?.content ?? Buffer.alloc(0));
-  const extensions = parts.find((it) => it.tag === 0xa3)?.content;
-  const keyId = extensionValue(extensions, EXTENSION.subjectKeyId);
-  const signer = {
-    name: parts[5]?.whole ?? Buffer.alloc(0),
-    key: caKey,
-    keyId: keyId && elements(keyId)[0]?.content,
-  };
-  return { ...certificate(request.subject, request.names, request.publicKey, options, signer), isCa: ca.ca };
+  const { subject, extensions } = AsnConvert.parse(raw, x509.Certificate).tbsCertificate;
+  const keyId = extensionValue(extensions, x509.id_ce_subjectKeyIdentifier);
+  const signer = { name: subject, key: caKey, keyId: keyId && AsnConvert.parse(keyId, x509.SubjectKeyIdentifier) };
+  return { ...certificate(request, options, signer), isCa: ca.ca };
 }

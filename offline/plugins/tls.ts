@@ -5,18 +5,15 @@
 // Not tested by it: that the real plugin loads; that it sees no difference in state from this one; its error messages.
 import { createHash } from "node:crypto";
 import { version } from "@pulumi/tls/package.json";
-import {
-  ALLOWED_USES,
-  type CertificateOptions,
-  type Subject,
-  certificateRequest,
-  locallySigned,
-  parsePrivateKey,
-  selfSigned,
-} from "./certificates";
+import type { CertificateOptions, Subject } from "./certificates";
 import { ALGORITHMS, type Algorithm, CURVES, generateKey, keyOutputs, publicKeyDer } from "./keys";
 import { type Change, type Properties, UNKNOWN, type Value, differences, plain, secret } from "./properties";
 import type { Operation, Provider, ResourceType } from "./serve";
+import { ALLOWED_USES } from "./uses";
+
+// Loaded by the first certificate or request, with its X.509 libraries: the engine waits for each plugin to start, and a
+// preview creates neither. Not by import(): the plugins run with tsx/cjs, which resolves TypeScript for require() only.
+const certificates = () => module.require("./certificates") as typeof import("./certificates");
 
 interface Input {
   required?: true;
@@ -83,6 +80,7 @@ const certRequest: Specification = {
   computed: ["certRequestPem", "keyAlgorithm"],
   secrets: ["privateKeyPem"],
   create(inputs) {
+    const { certificateRequest, parsePrivateKey } = certificates();
     const { privateKeyPem, subject = {} } = inputs as { privateKeyPem: string; subject?: Subject };
     const { key, algorithm } = parsePrivateKey(privateKeyPem, "private key");
     const request = certificateRequest(key, subject, inputs);
@@ -95,6 +93,7 @@ const selfSignedCert: Specification = {
   computed: [...CERTIFICATE_OUTPUTS, "keyAlgorithm"],
   secrets: ["privateKeyPem"],
   create(inputs) {
+    const { parsePrivateKey, selfSigned } = certificates();
     const { privateKeyPem, subject = {} } = inputs as { privateKeyPem: string; subject?: Subject };
     const { key, algorithm } = parsePrivateKey(privateKeyPem, "private key");
     const options = inputs as unknown as CertificateOptions;
@@ -113,6 +112,7 @@ const locallySignedCert: Specification = {
   computed: [...CERTIFICATE_OUTPUTS, "caKeyAlgorithm"],
   secrets: ["caPrivateKeyPem"],
   async create(inputs, log) {
+    const { locallySigned, parsePrivateKey } = certificates();
     const { certRequestPem, caCertPem, caPrivateKeyPem } = inputs as Record<string, string>;
     const { key, algorithm } = parsePrivateKey(caPrivateKeyPem ?? "", "CA private key");
     const options = inputs as unknown as CertificateOptions;
