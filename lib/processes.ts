@@ -1,5 +1,6 @@
+import { readlink } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { outputOf } from "./run";
+import { capture, outputOf } from "./run";
 
 export interface OwnProcess {
   pid: number;
@@ -19,6 +20,14 @@ export async function ownProcesses(): Promise<OwnProcess[]> {
     if (command === undefined || command.endsWith("<defunct>")) return [];
     return [{ pid: Number(pid), parent: Number(parent), command }];
   });
+}
+
+/** A process's working directory without symbolic links. Undefined if the process has ended or is another user's. */
+export async function workingDirectory(pid: number): Promise<string | undefined> {
+  if (process.platform === "linux") return readlink(`/proc/${pid}/cwd`).catch(() => undefined);
+  // macOS has no /proc. lsof prints fields by line: `p4711`, `fcwd`, `n/home/alice/mesh`.
+  const { stdout } = await capture("lsof", ["-a", "-p", String(pid), "-d", "cwd", "-Fn"]);
+  return /^n(.*)$/m.exec(stdout)?.[1];
 }
 
 /**

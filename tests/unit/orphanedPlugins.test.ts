@@ -7,6 +7,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
 import { endOrphanedPlugins } from "../../lib/orphanedPlugins";
+import { root } from "../../lib/paths";
 import { endProcess, ownProcesses } from "../../lib/processes";
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "mesh-engine-"));
@@ -41,10 +42,16 @@ test("a plugin whose engine does not answer is ended", async () => {
   assert.deepEqual(await ended, [null, "SIGKILL"]);
 });
 
+test("a plugin of another project stays", async () => {
+  const plugin = spawned(process.execPath, pluginWords(silent), {}, directory);
+  await endOrphanedPlugins();
+  assert.ok(await isRunning(plugin.pid));
+});
+
 test("a plugin whose engine answers stays", async () => {
   const plugin = spawned(process.execPath, pluginWords(answering));
   await endOrphanedPlugins();
-  assert.equal(plugin.exitCode ?? plugin.signalCode, null);
+  assert.ok(await isRunning(plugin.pid));
 });
 
 test("a plugin whose engine lives where it cannot be asked, as in a container, stays until that ends", async () => {
@@ -69,8 +76,8 @@ function pluginWords(engine: string): string[] {
   return ["-e", "setTimeout(() => {}, 60_000)", "pulumi-resource-test", engine];
 }
 
-function spawned(program: string, words: string[], env: Record<string, string> = {}): ChildProcess {
-  const child = spawn(program, words, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
+function spawned(program: string, words: string[], env: Record<string, string> = {}, cwd = root): ChildProcess {
+  const child = spawn(program, words, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
   started.push(child.pid as number);
   return child;
 }
@@ -81,6 +88,6 @@ async function listen(server: net.Server): Promise<string> {
   return `127.0.0.1:${(server.address() as net.AddressInfo).port}`;
 }
 
-async function isRunning(plugin: number): Promise<boolean> {
+async function isRunning(plugin: number | undefined): Promise<boolean> {
   return (await ownProcesses()).some(({ pid }) => pid === plugin);
 }
