@@ -18,13 +18,14 @@ const layers = {
   stacks: ["lib", "config", "tools", "verify"],
   timeline: ["lib", "config", "tools", "stacks"],
   bench: ["lib", "config", "components", "tools", "stacks"],
-  acceptance: ["lib", "config", "components", "tools", "verify", "stacks", "timeline"],
+  acceptance: ["lib", "config", "components", "tools", "verify", "stacks"],
   cli: ["lib", "config", "tools", "verify", "stacks", "timeline", "bench", "acceptance"],
 };
+const indexMayImport = ["lib", "config", "components"];
 const folders = [...new Set(Object.keys(layers).map((layer) => layer.replace(/\/.*/, ""))), "tests"];
 
 /**
- * Refuses imports of a layer that point upwards, `import type` and `import()` too.
+ * Refuses imports of a layer that point upwards, `import type`, `import()` and `typeof import()` too.
  *
  * @param {[string, string[]]} layer
  * @returns {import("typescript-eslint").ConfigWithExtends}
@@ -42,10 +43,12 @@ function layerRule([layer, below]) {
       "no-restricted-imports": ["error", { patterns: patterns.map((regex) => ({ regex, message })) }],
       "no-restricted-syntax": [
         "error",
-        ...patterns.map((regex) => ({
-          selector: `ImportExpression[source.value=/${regex.replaceAll("/", "\\/")}/]`,
-          message,
-        })),
+        ...patterns.flatMap((regex) =>
+          ["ImportExpression", "TSImportType"].map((node) => ({
+            selector: `${node}[source.value=/${regex.replaceAll("/", "\\/")}/]`,
+            message,
+          })),
+        ),
       ],
     },
   };
@@ -70,6 +73,22 @@ export default tseslint.config(
       ],
       // `new Component(...)` for its effect on the graph is how a Pulumi program is written.
       "no-new": "off",
+    },
+  },
+  {
+    files: ["index.ts"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              regex: `^\\./(${folders.filter((folder) => !indexMayImport.includes(folder)).join("|")})(/|$)`,
+              message: `index.ts may import from: ${indexMayImport.join(", ")} (docs/architecture.md)`,
+            },
+          ],
+        },
+      ],
     },
   },
   // Outer folders first: the rule of a folder within takes the place of the one around it.

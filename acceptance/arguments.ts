@@ -17,7 +17,7 @@ export interface AcceptanceArguments {
 }
 
 /** Its own default, so that the run does not destroy a mesh that is in use. */
-const defaultStack = "acceptance";
+const acceptanceStack = "acceptance";
 
 /** Steps at the end of a run that brings a stack up. `--keep` leaves them out. */
 const cleanup = ["destroy", "nothing-left"];
@@ -36,11 +36,11 @@ export function parseArguments(words: string[], steps: readonly { id: string; ti
     .option("--junit <file>", "write the report as JUnit XML")
     .option("--require-linkerd", "refuse to run where there is no linkerd on PATH and LINKERD is not set", false)
     .addHelpText(
-      "before",
-      "The stack's settings come from Pulumi.<stack>.yaml and Pulumi.yaml, as for npm start.\n\nSteps:\n" +
-        `${steps.map(({ id, title }) => `  ${id.padEnd(27)} ${title}`).join("\n")}\n`,
+      "after",
+      "\nThe stack's settings come from Pulumi.<stack>.yaml and Pulumi.yaml, as for npm start.\n\nSteps:\n" +
+        `${steps.map(({ id, title }) => `  ${id.padEnd(27)} ${title}`).join("\n")}`,
     );
-  const { args, options } = parse<Options>(takesStack(command, defaultStack), words);
+  const { args, options } = parse<Options>(takesStack(command, acceptanceStack), words);
   const stack = args[0] as string;
   const { keep, requireLinkerd, json, junit, only = [], skip = [] } = options;
   const dropped = skip.find((id) => cleanup.includes(id));

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Writable } from "node:stream";
 import { client as kubernetes, found, reason, statusOf, type ClusterClient, type Pod } from "../verify/api";
-import { isReady, runLabel } from "../verify/sandbox";
+import { isReady, runLabel } from "../verify/testNamespaces";
 import { Deadline, Interrupted } from "../verify/watch";
 import { failureOf, parseReply } from "./requests";
 

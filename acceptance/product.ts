@@ -4,8 +4,7 @@ import { stateDirectory } from "../lib/paths";
 import { capture, type Environment, run } from "../lib/run";
 import { isKnownAbsent, stackExists, stackState } from "../stacks/stack";
 import { configFlags } from "../stacks/stackFile";
-import { readUpdate } from "../timeline/events";
-import { lastLog } from "../timeline/main";
+import { lastLog, readUpdate } from "../stacks/updateEvents";
 import { StepFailed } from "./runner";
 
 /** Environment variable of every process that the acceptance starts. Their child processes inherit it. */

@@ -17,7 +17,7 @@ export interface LabStack {
   /** Runs a pulumi command on it. Example: `stack.pulumi("up", "--yes")` */
   pulumi: (verb: string, ...flags: string[]) => Promise<Cost>;
   /** Brings it up from nothing, as `npm start` does. */
-  raise: () => Promise<Cost>;
+  bringUp: () => Promise<Cost>;
   /** Its state with secrets in plain text. */
   export: () => Promise<string>;
   state: () => Promise<StateSize>;
@@ -64,7 +64,7 @@ export class Lab {
     const stack: LabStack = {
       // Uses the settings of the npm scripts.
       pulumi: (verb, ...more) => run(verb === "destroy" ? withoutCheckpoints : {}, verb, ...more),
-      raise: async () => {
+      bringUp: async () => {
         const costs: Cost[] = [];
         for (const how of fromNothing) costs.push(await run(how, "up", "--yes", "--skip-preview"));
         return together(costs);

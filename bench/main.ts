@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { InvalidArgumentError } from "commander";
 import { listOf, newCommand, parse, wholeNumber } from "../lib/commandLine";
 import { root, stateDirectory } from "../lib/paths";
-import { chooseCharts } from "../stacks/environment";
+import { chooseCharts } from "../tools/charts";
 import { prepareTools, searching } from "../tools/prepare";
 import { capture, say, UserError } from "../lib/run";
 import { readStackFile } from "../stacks/stackFile";
@@ -34,7 +34,7 @@ export async function run(args: string[]): Promise<number> {
   const tools = searching(await prepareTools("kwok"));
   const chosen = chartDirectory
     ? { MESH_CHART_DIRECTORY: chartDirectory }
-    : await chooseCharts("kwok", readStackFile("rehearsal"));
+    : await chooseCharts("kwok", readStackFile("rehearsal").get);
 
   const before = machine();
   const results = new Results();

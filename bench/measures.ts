@@ -52,7 +52,7 @@ async function measureRehearsal(lab: Lab, rounds: number, results: Results): Pro
     const stack = await lab.stack(name, await rehearsalConfig(["east", "west"], manifests));
     const step = async (figure: string, cost: Promise<Cost>) => results.add(figure, await tell(round, figure, cost));
 
-    await step("up", stack.raise());
+    await step("up", stack.bringUp());
     results.addState("rehearsal", await stack.state());
     await step("up again", stack.pulumi("up", "--yes", "--skip-preview"));
     changeManifest(manifests);
@@ -91,7 +91,7 @@ async function measureGrowth(lab: Lab, rounds: number, results: Results): Promis
         const figure = `${verb}, ${count} clusters`;
         results.add(figure, await tell(round, figure, cost));
       };
-      await step("up", stack.raise());
+      await step("up", stack.bringUp());
       results.addState(`${count} clusters`, await stack.state());
       await step("preview", stack.pulumi("preview"));
       await step("destroy", stack.pulumi("destroy", "--yes", "--skip-preview"));

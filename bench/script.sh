@@ -1,5 +1,5 @@
 #!/bin/sh
-# The rehearsal raised without Pulumi, as a careful person would with kwokctl, kubectl and openssl, to compare with.
+# Brings the rehearsal up without Pulumi, as a careful person would with kwokctl, kubectl and openssl, to compare with.
 # The objects are rendered beforehand from a stack's state (render.ts); rendering charts is not part of its time.
 #
 # Usage: script.sh up|down <directory>    the directory holds one folder a cluster, with kwok.yaml, name and NN-phase.json
@@ -44,7 +44,7 @@ ready() { # <cluster> <namespace>
   done
 }
 
-raise() { # <cluster>
+bringUp() { # <cluster>
   # shellcheck disable=SC2046 # flags and files, without spaces
   kwokctl --name "$(cat "$1/name")" --config "$1/kwok.yaml" create cluster --kubeconfig "$PWD/$1/kubeconfig" --wait 2m \
     $(binaries) >"$1/log" 2>&1
@@ -99,7 +99,7 @@ keys() {
 case $verb in
   up)
     keys
-    everywhere raise
+    everywhere bringUp
     everywhere link
     ;;
   down) everywhere remove ;;

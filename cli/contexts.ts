@@ -1,8 +1,7 @@
 import { addContext, userKubeconfig } from "../lib/userKubeconfig";
 import { newCommand, parse, takesStack } from "../lib/commandLine";
 import { say, UserError } from "../lib/run";
-import { stackEnvironment } from "../stacks/environment";
-import { stackExists, stackOutputs } from "../stacks/stack";
+import { existingStackEnvironment, stackOutputs } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 
 /** `npm run contexts [-- stack]`: puts a stack's contexts into your kubeconfig again. */
@@ -11,11 +10,9 @@ export async function run(words: string[]): Promise<number> {
     "npm run contexts -- dev": "kubectl --context k3d-east works again",
   });
   const stack = parse(takesStack(command), words).args[0] as string;
-  const runtime = chooseRuntime(stack);
-  if (runtime === "existing") throw new UserError("contexts of existing clusters are yours: nothing is written");
-  const env = await stackEnvironment(stack, runtime);
-  if (!(await stackExists(stack, env)))
-    throw new UserError(`stack ${stack} does not exist. Next: npm start -- ${stack}`);
+  if (chooseRuntime(stack) === "existing")
+    throw new UserError("contexts of existing clusters are yours: nothing is written");
+  const env = await existingStackEnvironment(stack);
   const { kubeconfigs, clusters } = (await stackOutputs(stack, env, "--show-secrets")) as {
     kubeconfigs: Record<string, string>;
     clusters: Record<string, { context: string }>;

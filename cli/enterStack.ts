@@ -1,7 +1,15 @@
 import { stackEnvironment } from "../stacks/environment";
+import { existingStackEnvironment } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 
-/** Sets this process's environment so that pulumi commands find a stack's tools and state. */
-export async function enterStack(stack: string): Promise<void> {
-  Object.assign(process.env, await stackEnvironment(stack, chooseRuntime(stack)));
+/**
+ * Sets this process's environment so that pulumi commands find a stack's tools and state.
+ *
+ * @param outputs where the stack's outputs come from, if not from Pulumi. Then this machine need not have the stack
+ * @throws UserError when there is no such stack
+ */
+export async function enterStack(stack: string, outputs?: string): Promise<void> {
+  const env =
+    outputs === undefined ? await existingStackEnvironment(stack) : await stackEnvironment(stack, chooseRuntime(stack));
+  Object.assign(process.env, env);
 }

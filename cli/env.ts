@@ -1,9 +1,10 @@
+import * as fs from "node:fs";
 import { newCommand, parse, takesStack } from "../lib/commandLine";
 import { prepareTools, searching } from "../tools/prepare";
-import { type Environment } from "../lib/run";
+import { type Environment, UserError } from "../lib/run";
 import { pulumiEnvironment } from "../stacks/environment";
-import { createStack, stackExists } from "../stacks/stack";
-import { chooseRuntime } from "../stacks/stackFile";
+import { createStack, isKnownAbsent, stackExists } from "../stacks/stack";
+import { chooseRuntime, readStackFile } from "../stacks/stackFile";
 
 /** `eval "$(npm run -s env [-- stack])"`: lets you run pulumi by hand in the environment of the npm scripts. */
 export async function run(words: string[]): Promise<number> {
@@ -15,6 +16,9 @@ export async function run(words: string[]): Promise<number> {
     },
   );
   const stack = parse(takesStack(command), words).args[0] as string;
+  if (isKnownAbsent(stack) && !fs.existsSync(readStackFile(stack).file)) {
+    throw new UserError(`stack ${stack} does not exist, and Pulumi.${stack}.yaml neither. Next: npm start -- ${stack}`);
+  }
   const runtime = chooseRuntime(stack);
   const directories = await prepareTools(runtime);
   const env = await pulumiEnvironment(stack, runtime);

@@ -5,6 +5,6 @@ import { enterStack } from "./enterStack";
 /** `npm run heal [-- stack] [options]` */
 export async function run(words: string[]): Promise<number> {
   const options = healOptions(words);
-  await enterStack(options.stack);
+  await enterStack(options.stack, options.outputs);
   return heal(options);
 }

@@ -1,4 +1,6 @@
 import { type Command, Option } from "commander";
+import { wholeNumber } from "../lib/commandLine";
+import { UserError } from "../lib/run";
 
 /** Flags that are passed on to `pulumi up`. To use any other flag, run pulumi by hand: `npm run env`. */
 const flagsOfUp: Record<string, string> = {
@@ -23,21 +25,31 @@ export function takesPulumiFlags(command: Command, verb: "up" | "destroy"): Comm
     command.addOption(
       description.endsWith("repeatable")
         ? option.argParser((value: string, earlier: string[] = []) => [...earlier, value])
-        : option,
+        : flags === "--parallel <number>"
+          ? option.argParser(wholeNumber(1))
+          : option,
     );
   }
   return command;
 }
 
-/** Returns the flags that the user gave, in pulumi's form. */
+/**
+ * Returns the flags that the user gave, in pulumi's form.
+ *
+ * @throws UserError for `--target-dependents` without `--target`
+ */
 export function pulumiFlags(command: Command): string[] {
+  const { target, targetDependents } = command.opts<{ target?: string[]; targetDependents?: true }>();
+  if (targetDependents && !target) {
+    throw new UserError(`--target-dependents is given without --target. Next: ${command.name()} --help`);
+  }
   const words = Object.keys(flagsOfUp).flatMap((flags) => {
     const option = command.options.find((one) => one.flags === flags);
     if (!option) return [];
-    const value = command.getOptionValue(option.attributeName()) as string | string[] | true | undefined;
+    const value = command.getOptionValue(option.attributeName()) as string | number | string[] | true | undefined;
     if (value === undefined) return [];
     if (value === true) return [option.long];
-    return [value].flat().flatMap((one) => [option.long, one]);
+    return [value].flat().flatMap((one) => [option.long, String(one)]);
   });
   return words.filter((word) => word !== undefined && word !== null);
 }

@@ -1,6 +1,5 @@
 import { say, UserError } from "../lib/run";
-import { stackEnvironment } from "../stacks/environment";
-import { createStack, stackExists, update } from "../stacks/stack";
+import { existingStackEnvironment, update } from "../stacks/stack";
 import { chooseRuntime, readStackFile } from "../stacks/stackFile";
 import { newCommand, parse, stackName } from "../lib/commandLine";
 import { start } from "./start";
@@ -25,8 +24,7 @@ export async function run(words: string[]): Promise<number> {
       `cluster is ${cluster}; allowed: ${clusters.join(", ")}. Next: npm run rebuild -- ${stack} ${clusters[0]}`,
     );
   }
-  const env = await stackEnvironment(stack, runtime);
-  if (!(await stackExists(stack, env))) await createStack(stack, env);
+  const env = await existingStackEnvironment(stack);
   say(`Deleting cluster ${cluster} of stack ${stack} and all that depends on it, then creating it again`);
   const target = `**Cluster$command:local:Command::mesh-${cluster}-claim`;
   const code = await update("destroy", stack, ["--target", target, "--target-dependents"], {

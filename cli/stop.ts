@@ -13,11 +13,12 @@ export async function run(words: string[]): Promise<number> {
   });
   takesPulumiFlags(takesStack(command), "destroy");
   const stack = parse(command, words).args[0] as string;
+  const flags = pulumiFlags(command);
   if (isKnownAbsent(stack)) return nothingToDo(stack);
   const runtime = chooseRuntime(stack);
   const env = await stackEnvironment(stack, runtime);
   if (!(await stackExists(stack, env))) return nothingToDo(stack);
-  const code = await update("destroy", stack, pulumiFlags(command), env);
+  const code = await update("destroy", stack, flags, env);
   if (code !== 0) {
     say(`Stack ${stack} is not down: see above. Next: npm stop -- ${stack}`);
     return code;

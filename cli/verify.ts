@@ -5,6 +5,6 @@ import { enterStack } from "./enterStack";
 /** `npm run verify [-- stack] [options]` */
 export async function run(words: string[]): Promise<number> {
   const options = verifyOptions(words);
-  await enterStack(options.stack);
+  await enterStack(options.stack, options.outputs);
   return verify(options);
 }

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { parse, stringify } from "yaml";
-import { type ExistingCluster, RefusedError } from "./settings";
+import { type ExistingSettings, RefusedError } from "./settings";
 
 /** The fields of a kubeconfig used here. */
 interface KubeConfigFile {
@@ -16,7 +16,7 @@ interface KubeConfigFile {
  *
  * @throws RefusedError when the file or the context is missing
  */
-export function readContext(cluster: string, settings: ExistingCluster): { text: string; server: string } {
+export function readContext(cluster: string, settings: ExistingSettings): { text: string; server: string } {
   const files = settings.kubeconfig ?? process.env.KUBECONFIG ?? path.join(os.homedir(), ".kube", "config");
   const refuse = (problem: string): never => {
     throw new RefusedError([

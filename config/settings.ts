@@ -14,7 +14,7 @@ export interface LinkSetting {
 }
 
 /** Settings of one cluster for runtime `existing`. */
-export interface ExistingCluster {
+export interface ExistingSettings {
   /** Context of the kubeconfig to use. Example: `arn:aws:eks:eu-west-1:111122223333:cluster/east` */
   context: string;
   /** Path of the kubeconfig. Default: `$KUBECONFIG`, else `~/.kube/config`. */
@@ -56,7 +56,7 @@ export interface Settings {
    */
   registryMirror?: string;
   /** existing: one entry per cluster. */
-  existing: Record<string, ExistingCluster>;
+  existing: Record<string, ExistingSettings>;
 }
 
 /** Settings as typed, not checked yet. A setting that was not set is `undefined`. */
@@ -295,10 +295,10 @@ function checkExisting(
   runtime: string,
   clusters: string[],
   problems: Problems,
-): Record<string, ExistingCluster> {
+): Record<string, ExistingSettings> {
   if (runtime !== "existing") return {};
-  const entries = (value ?? {}) as Record<string, ExistingCluster | undefined>;
-  const found: Record<string, ExistingCluster> = {};
+  const entries = (value ?? {}) as Record<string, ExistingSettings | undefined>;
+  const found: Record<string, ExistingSettings> = {};
   for (const name of clusters) {
     const entry = entries[name];
     if (typeof entry?.context === "string" && entry.context !== "") found[name] = entry;

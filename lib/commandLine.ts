@@ -43,7 +43,10 @@ export function parse<Options extends object>(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) throw new HelpShown();
-    const problem = error.message.replace(/^error: /, "");
+    const problem = error.message
+      .replace(/^error: /, "")
+      .replace(/^command-argument value '(.*)' is invalid for argument '(\w+)'/, "$2 is '$1'")
+      .replace(/\.$/, "");
     throw new UserError(`${problem}. Next: ${command.name()} --help`);
   }
   return { args: command.processedArgs, options: command.opts<Options & OptionValues>() };

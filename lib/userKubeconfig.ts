@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { type Document, isMap, parseDocument, type YAMLSeq } from "yaml";
 import { exists, writePrivately } from "./files";
 import { exclusively } from "./locks";
+import { UserError } from "./run";
 
 /** The lists of a kubeconfig. */
 const lists = ["clusters", "users", "contexts"] as const;
@@ -56,7 +57,7 @@ export function addContext(text: string): Promise<void> {
   const added = JSON.parse(text) as Config;
   return edit((document) => {
     for (const list of lists) {
-      const entries = listOf(document, list);
+      const entries = listIn(document, list);
       for (const entry of added[list]) {
         remove(entries, entry.name);
         entries.add(document.createNode(entry));
@@ -68,7 +69,7 @@ export function addContext(text: string): Promise<void> {
 /** Removes one context from the user's kubeconfig, with the cluster and user of the same name. */
 export function removeContext(context: string): Promise<void> {
   return edit((document) => {
-    for (const list of lists) remove(listOf(document, list), context);
+    for (const list of lists) remove(listIn(document, list), context);
     if (document.get("current-context") === context) document.delete("current-context");
   });
 }
@@ -82,13 +83,15 @@ async function edit(change: (document: Document) => void): Promise<void> {
   await exclusively(file, async () => {
     const text = (await exists(file)) ? await fs.readFile(file, "utf8") : "apiVersion: v1\nkind: Config\n";
     const document = parseDocument(text);
-    if (document.errors[0]) throw new Error(`${file}: ${document.errors[0].message}`);
+    if (document.errors[0]) {
+      throw new UserError(`your kubeconfig ${file} is not YAML: ${document.errors[0].message}. Next: repair the file`);
+    }
     change(document);
     await writePrivately(file, document.toString({ lineWidth: 0 }));
   });
 }
 
-function listOf(document: Document, list: string): YAMLSeq {
+function listIn(document: Document, list: string): YAMLSeq {
   const found = document.get(list) as YAMLSeq | null | undefined;
   if (found) return found;
   const made = document.createNode([]);

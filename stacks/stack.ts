@@ -7,6 +7,7 @@ import { PodWatch } from "./pods/watch";
 import { hasLogin } from "../tools/pulumiHome";
 import { capture, type Environment, run, say, UserError } from "../lib/run";
 import { recoverFromCrash } from "./crashRecovery";
+import { stackEnvironment } from "./environment";
 import { chooseRuntime, configFlags, copies, project } from "./stackFile";
 
 /** Whether the default backend is in use and lacks the stack. Works without pulumi, which may not be installed yet. */
@@ -23,6 +24,19 @@ export async function stackExists(stack: string, env: Environment): Promise<bool
   if (code !== 0) throw new UserError(stderr);
   const names = (JSON.parse(stdout) as { name: string }[]).map(({ name }) => name);
   return names.some((name) => name === stack || name.endsWith(`/${stack}`));
+}
+
+/**
+ * Prepares the tools for a stack that exists, and returns its environment.
+ *
+ * @throws UserError when there is no such stack; before a tool is prepared if the default backend is in use
+ */
+export async function existingStackEnvironment(stack: string): Promise<Environment> {
+  const refusal = new UserError(`stack ${stack} does not exist. Next: npm start -- ${stack}`);
+  if (isKnownAbsent(stack)) throw refusal;
+  const env = await stackEnvironment(stack, chooseRuntime(stack));
+  if (!(await stackExists(stack, env))) throw refusal;
+  return env;
 }
 
 /** Creates the stack in the backend. */

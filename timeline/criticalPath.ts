@@ -1,4 +1,4 @@
-import type { Step, Update } from "./events";
+import type { Step, Update } from "../stacks/updateEvents";
 import type { Graph } from "./graph";
 
 /** A step of the path. Milliseconds. */

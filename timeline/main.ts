@@ -4,11 +4,11 @@ import { existingFile, newCommand, parse, takesStack } from "../lib/commandLine"
 import { backendEnvironment } from "../stacks/backend";
 import { root, stateDirectory } from "../lib/paths";
 import { prepareTools, searching } from "../tools/prepare";
-import { type Environment, UserError } from "../lib/run";
+import { type Environment } from "../lib/run";
 import { stackState } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 import { criticalPath } from "./criticalPath";
-import { readUpdate } from "./events";
+import { lastLog, readUpdate } from "../stacks/updateEvents";
 import { readGraph, type State } from "./graph";
 import { placesOf } from "./names";
 import { draw } from "./svg";
@@ -55,22 +55,4 @@ export function parseArguments(words: string[]): TimelineArguments {
   const stack = args[0] as string;
   const { out = path.join(stateDirectory, `timeline-${stack}.svg`), events } = options;
   return { stack, out: path.resolve(out), ...(events !== undefined && { events: path.resolve(events) }) };
-}
-
-/** @throws UserError when no update of the stack was recorded */
-export function lastLog(directory: string, stack: string): string {
-  // Matches the time too, because one stack's name may begin with another's.
-  const names = fs.existsSync(directory) ? fs.readdirSync(directory) : [];
-  const last = names
-    .filter(
-      (name) => name.startsWith(`${stack}-`) && /^\d{4}-\d\d-\d\dT[\d-]+Z\.json$/.test(name.slice(stack.length + 1)),
-    )
-    .sort()
-    .at(-1);
-  if (!last) {
-    throw new UserError(
-      `stack ${stack} has no recorded update: npm start and npm stop record one. Next: npm start -- ${stack}`,
-    );
-  }
-  return path.join(directory, last);
 }

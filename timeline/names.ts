@@ -1,4 +1,4 @@
-import type { Step, Update } from "./events";
+import type { Step, Update } from "../stacks/updateEvents";
 
 /** A resource's place in the mesh, in words. */
 export interface Place {

@@ -1,6 +1,6 @@
 import { escapeXml } from "../lib/xml";
 import { endOf, type PathStep } from "./criticalPath";
-import type { Step, Update } from "./events";
+import type { Step, Update } from "../stacks/updateEvents";
 import type { Place } from "./names";
 
 const width = 1400;

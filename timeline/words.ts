@@ -1,7 +1,7 @@
 import { endOf, type PathStep } from "./criticalPath";
-import type { Update } from "./events";
+import type { Update } from "../stacks/updateEvents";
 import type { Place } from "./names";
-import type { Step } from "./events";
+import type { Step } from "../stacks/updateEvents";
 
 /** Shorter gaps are not reported, in milliseconds. */
 const worthTelling = 500;

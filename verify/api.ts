@@ -52,6 +52,15 @@ export interface ClusterClient {
   custom: k8s.CustomObjectsApi;
 }
 
+/**
+ * Whether an error comes from a fault of this program. A cluster that does not answer, or refuses a request, gives other
+ * errors. fetch reports a failed connection as a TypeError with a cause.
+ */
+export function isOwnFault(error: unknown): error is Error {
+  if (error instanceof TypeError) return error.cause === undefined;
+  return error instanceof ReferenceError || error instanceof RangeError || error instanceof SyntaxError;
+}
+
 export const controlPlane = "linkerd";
 export const extension = "linkerd-multicluster";
 

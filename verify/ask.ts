@@ -1,6 +1,6 @@
-import { kubectl, reason, type ClusterClient } from "./api";
-import { no, notApplicable, type Check, type Finding, type Repair, type Mesh, type Result } from "./check";
-import type { TestNamespaces } from "./sandbox";
+import { isOwnFault, kubectl, reason, type ClusterClient } from "./api";
+import { no, notApplicable, type Check, type Finding, type Repair, type CheckedMesh, type Result } from "./check";
+import type { TestNamespaces } from "./testNamespaces";
 import { Deadline, Interrupted } from "./watch";
 
 export interface Asked {
@@ -8,7 +8,7 @@ export interface Asked {
   repairs: Repair[];
 }
 
-export interface Asking extends Mesh {
+export interface Asking extends CheckedMesh {
   testNamespaces: TestNamespaces;
   signal: AbortSignal;
   /** Deadline of every check, in seconds. Default: each check has its own. */
@@ -101,6 +101,7 @@ async function one(
     finding = inapplicable === undefined ? await run() : notApplicable(inapplicable);
   } catch (error) {
     if (signal.aborted) throw new Interrupted();
+    if (isOwnFault(error)) throw error;
     // A check that cannot be asked fails: the cluster does not answer, or refuses the request.
     finding = no(
       `it could not be asked: ${reason(error)}`,

@@ -1,5 +1,5 @@
 import type { ClusterClient } from "./api";
-import type { TestNamespaces } from "./sandbox";
+import type { TestNamespaces } from "./testNamespaces";
 import type { LinkName, Stack } from "./stack";
 import type { Deadline } from "./watch";
 
@@ -45,18 +45,18 @@ export interface Result extends Omit<Finding, "repairs"> {
 }
 
 /** The whole mesh, as every check sees it. */
-export interface Mesh {
+export interface CheckedMesh {
   stack: Stack;
   clusters: Record<string, ClusterClient>;
   external: ReadonlySet<ExternalPart>;
 }
 
-export interface ClusterContext extends Mesh {
+export interface ClusterContext extends CheckedMesh {
   cluster: ClusterClient;
   deadline: Deadline;
 }
 
-export interface LinkContext extends Mesh {
+export interface LinkContext extends CheckedMesh {
   link: LinkName;
   source: ClusterClient;
   target: ClusterClient;

@@ -37,7 +37,7 @@ import {
   mirrorName,
 } from "./mirroredServices";
 import { controllerOf, replace } from "./restart";
-import { runLabel } from "./sandbox";
+import { runLabel } from "./testNamespaces";
 import { noInjector, noMirror } from "./simulated";
 import { allOpen, until, View } from "./watch";
 

@@ -1,14 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { UserError } from "../lib/run";
-import { connectAll, reason, type ClusterClient } from "./api";
+import { connectAll, isOwnFault, reason, type ClusterClient } from "./api";
 import { ask, type Asked } from "./ask";
 import type { Check } from "./check";
-import { checks } from "./checks";
+import { checks } from "./allChecks";
 import { heal as healMesh } from "./heal";
 import { multiclusterCheck } from "./linkerd";
 import type { Options } from "./options";
 import { json, junit, row, summary } from "./report";
-import { TestNamespaces } from "./sandbox";
+import { TestNamespaces } from "./testNamespaces";
 import { readStack, type Stack } from "./stack";
 import { Deadline, Interrupted } from "./watch";
 
@@ -54,8 +54,7 @@ async function askStack(options: Options, body: (run: Run) => Promise<number>): 
   } catch (error) {
     if (error instanceof Interrupted) return exit;
     // A clean-up that failed is reported even after a signal.
-    console.error(error instanceof UserError ? error.message : reason(error));
-    if (error instanceof TypeError || error instanceof ReferenceError) console.error(error.stack);
+    console.error(error instanceof UserError ? error.message : isOwnFault(error) ? error.stack : reason(error));
     return stop.signal.aborted ? exit : 2;
   } finally {
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);

@@ -1,7 +1,7 @@
 import { kubectl, named } from "./api";
 import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { addressFault, endpointMirrorFault, rootFault, traces, type Expected, type Mirrored } from "./mirroredServices";
-import type { TestNamespace } from "./sandbox";
+import type { TestNamespace } from "./testNamespaces";
 import { noMirror } from "./simulated";
 
 /** Seen with real pods: 0.3 s to re-export, 10 s to scale up by two with pod start. The rest is for slow machines. */

@@ -1,7 +1,7 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { listOf, newCommand, parse, takesStack, wholeNumber } from "../lib/commandLine";
 import { externalParts, groups, type ExternalPart } from "./check";
-import { checks } from "./checks";
+import { checks } from "./allChecks";
 
 /** The command line of `verify` and `heal`. */
 export interface Options {
@@ -70,11 +70,8 @@ function read(command: Command, words: string[]): Options {
   takesStack(command)
     .option("--outputs <file>", "the stack's outputs: pulumi stack output --json --show-secrets; - is standard input")
     .option("--deadline <seconds>", "deadline of every check, instead of its own", wholeNumber(1, 3600))
-    .option(
-      "--external <parts>",
-      `for tests: parts that run outside (${externalParts.join(", ")})`,
-      listOf(externalParts),
-    );
+    // For this project's tests: parts that run outside the clusters.
+    .addOption(new Option("--external <parts>").hideHelp().argParser(listOf(externalParts)));
   const { args, options } = parse<Omit<Options, "stack">>(command, words);
   return { stack: args[0] as string, ...options };
 }

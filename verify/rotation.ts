@@ -1,6 +1,6 @@
 import { controlPlane, kubectl, type ClusterClient, type Pod } from "./api";
 import { controllerOf } from "./restart";
-import { runLabel } from "./sandbox";
+import { runLabel } from "./testNamespaces";
 
 const proxy = "linkerd-proxy";
 

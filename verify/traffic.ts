@@ -4,7 +4,7 @@ import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check
 import { controllerLogs, wholeFault } from "./mirror";
 import { mirrorName } from "./mirroredServices";
 import { fetchFromPod, portNamed } from "./portForward";
-import type { TestNamespace } from "./sandbox";
+import type { TestNamespace } from "./testNamespaces";
 import { noTraffic } from "./simulated";
 import { Interrupted, type Deadline } from "./watch";
 

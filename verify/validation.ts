@@ -2,7 +2,7 @@ import { named, type Event, type Service } from "./api";
 import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { controllerLogs, wholeFault } from "./mirror";
 import { addresses, isHeadless, mirrorName, type Expected } from "./mirroredServices";
-import type { TestNamespace } from "./sandbox";
+import type { TestNamespace } from "./testNamespaces";
 import { noMirror } from "./simulated";
 
 /** The demo calls it `SkippedMirroring`. linkerd2's cluster_watcher.go now says `ServiceMirroringSkipped`. */

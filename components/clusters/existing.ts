@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { readContext } from "../../config/contexts";
 import type { ClusterPlan } from "../../config/plan";
-import type { ExistingCluster as ExistingSettings } from "../../config/settings";
+import type { ExistingSettings } from "../../config/settings";
 import { RefusedError } from "../../config/settings";
 import { type Capabilities, clusterProvider, type Cluster } from "./cluster";
 

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterPlan, Plan } from "../../config/plan";
-import type { ExistingCluster as ExistingSettings, Settings } from "../../config/settings";
+import type { ExistingSettings, Settings } from "../../config/settings";
 import type { Capabilities, Cluster } from "./cluster";
 import { ExistingCluster, existingCapabilities } from "./existing";
 import { K3dCluster, K3dNetwork } from "./k3d";

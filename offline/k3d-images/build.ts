@@ -85,7 +85,7 @@ export async function buildImages({ dockerHost, toolsDir, progress = () => undef
 async function k3s(toolsDir: string | undefined): Promise<Partial<Recipe>> {
   const files: Record<string, string> = {};
   for (const tool of KUBERNETES) {
-    files[`opt/k3s/${tool}`] = await onPath(tool, "build it with offline/tools", toolsDir);
+    files[`opt/k3s/${tool}`] = await requiredProgram(tool, "build it with offline/tools", toolsDir);
   }
   return {
     files,
@@ -105,7 +105,7 @@ async function k3s(toolsDir: string | undefined): Promise<Partial<Recipe>> {
 }
 
 async function busybox(): Promise<Recipe> {
-  const path = await onPath("busybox", "apt-get install busybox-static");
+  const path = await requiredProgram("busybox", "apt-get install busybox-static");
   if ((await libraries(path)).length > 0) {
     throw new Error(`${path} is not a static binary; install one: apt-get install busybox-static`);
   }
@@ -121,7 +121,7 @@ async function busybox(): Promise<Recipe> {
 
 /** The host's iptables: k3d's entrypoint rewrites the rules that the host's Docker put into the container. */
 async function firewall(): Promise<Partial<Recipe>> {
-  const path = await realpath(await onPath("iptables-save", "apt-get install iptables"));
+  const path = await realpath(await requiredProgram("iptables-save", "apt-get install iptables"));
   const extensions = await glob("/usr/lib", "xtables");
   const files = await withLibraries(`usr/sbin/${basename(path)}`, path);
   for (const extension of await readdir(extensions)) {
@@ -132,7 +132,7 @@ async function firewall(): Promise<Partial<Recipe>> {
 }
 
 async function curl(): Promise<Partial<Recipe>> {
-  const files = await withLibraries("usr/bin/curl", await onPath("curl", "apt-get install curl"));
+  const files = await withLibraries("usr/bin/curl", await requiredProgram("curl", "apt-get install curl"));
   return { files, changes: ['ENTRYPOINT ["/usr/bin/curl"]'] };
 }
 
@@ -238,7 +238,7 @@ function merge(...parts: Partial<Recipe>[]): Recipe {
 }
 
 /** @param path directories as in PATH. Default: PATH and Debian's directories for a superuser's programs. */
-async function onPath(
+async function requiredProgram(
   name: string,
   install: string,
   path = `${process.env.PATH ?? ""}:/usr/sbin:/sbin:/bin`,

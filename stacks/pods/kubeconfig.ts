@@ -1,7 +1,7 @@
 import * as fs from "node:fs/promises";
 import { ownKubeconfig } from "../../lib/paths";
 import { physicalNameOf } from "../../config/physicalName";
-import type { ExistingCluster } from "../../config/settings";
+import type { ExistingSettings } from "../../config/settings";
 import { chooseRuntime, readStackFile } from "../stackFile";
 
 /** How to reach one cluster of a stack. */
@@ -23,7 +23,7 @@ export async function accessTo(stack: string, cluster: string): Promise<Access> 
   if (chooseRuntime(stack) !== "existing") {
     return { kubeconfig: await fs.readFile(ownKubeconfig(physicalNameOf(stack, cluster)), "utf8") };
   }
-  const settings = (readStackFile(stack).get("existing") as Record<string, ExistingCluster> | undefined)?.[cluster];
+  const settings = (readStackFile(stack).get("existing") as Record<string, ExistingSettings> | undefined)?.[cluster];
   if (!settings) throw new Error(`existing.${cluster} is not set`);
   // It loads Pulumi's SDK, which takes half a second and which no other runtime needs here.
   const { readContext } = await import("../../config/contexts.js");

@@ -30,7 +30,7 @@ interface Operation {
   /** How many times it is killed: all, and as a sample. */
   points: { all: number; sample: number };
   run: () => Promise<Pick<Outcome, "ok" | "output">>;
-  raises: boolean;
+  bringsUp: boolean;
   /** At every second moment pulumi, typed by hand, clears the stack away instead of bringing it up again. */
   clearedByHand?: boolean;
   /** What is killed first; the other kinds follow in their order. */
@@ -40,19 +40,19 @@ interface Operation {
 const which = process.env.MESH_INTERRUPTIONS === "all" ? "all" : "sample";
 const operations: Record<string, Operation> = {
   // By hand, pulumi writes the state at each step. The scripts write it once, after an up from nothing and a destroy.
-  up: { points: { all: 15, sample: 2 }, run: () => stack.up(), raises: true, first: "engine" },
+  up: { points: { all: 15, sample: 2 }, run: () => stack.up(), bringsUp: true, first: "engine" },
   "npm start": {
     points: { all: 15, sample: 2 },
     run: () => stack.script("start", stack.name),
-    raises: true,
+    bringsUp: true,
     clearedByHand: true,
     first: "server",
   },
-  destroy: { points: { all: 5, sample: 1 }, run: () => stack.destroy(), raises: false, first: "server" },
+  destroy: { points: { all: 5, sample: 1 }, run: () => stack.destroy(), bringsUp: false, first: "server" },
   "npm stop": {
     points: { all: 5, sample: 1 },
     run: () => stack.script("stop", stack.name),
-    raises: false,
+    bringsUp: false,
     first: "maker",
   },
 };
@@ -68,19 +68,19 @@ after(async () => {
   await stack.end();
 });
 
-for (const [name, { points, run, raises, clearedByHand, first }] of Object.entries(operations)) {
+for (const [name, { points, run, bringsUp, clearedByHand, first }] of Object.entries(operations)) {
   test(`${name}, killed`, async (t) => {
-    if (!raises) succeeded(await stack.up());
+    if (!bringsUp) succeeded(await stack.up());
     const windows = await watch(run);
-    if (raises) succeeded(await stack.script("stop", stack.name));
+    if (bringsUp) succeeded(await stack.script("stop", stack.name));
     for (const [i, { kind, at }] of moments(windows, first, points[which]).entries()) {
       await t.test(`${kind} after ${at.toFixed(1)} s`, async (t) => {
-        const victim = await interrupt({ run, raises }, kind, at);
+        const victim = await interrupt({ run, bringsUp }, kind, at);
         const began = Date.now();
         if (clearedByHand && i % 2 === 1) {
           await stack.cancel();
           succeeded(await stack.destroy());
-        } else if (raises) {
+        } else if (bringsUp) {
           succeeded(await stack.script("start", stack.name));
           await stands();
           succeeded(await stack.script("stop", stack.name));
@@ -129,9 +129,13 @@ function moments(windows: Windows, first: Kind, count: number): { kind: Kind; at
 }
 
 /** Runs it until one process of the kind is killed at that moment; sooner, where it ended before. */
-async function interrupt({ run, raises }: Pick<Operation, "run" | "raises">, kind: Kind, at: number): Promise<string> {
+async function interrupt(
+  { run, bringsUp }: Pick<Operation, "run" | "bringsUp">,
+  kind: Kind,
+  at: number,
+): Promise<string> {
   for (let attempt = 0; attempt < 10; attempt++) {
-    succeeded(await (raises ? stack.script("stop", stack.name) : stack.up()));
+    succeeded(await (bringsUp ? stack.script("stop", stack.name) : stack.up()));
     const running = run();
     const victim = await killed(kind, at * 0.8 ** attempt, running);
     await givenUp(running);

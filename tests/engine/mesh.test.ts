@@ -207,10 +207,10 @@ test("state: every object in a cluster is deleted with it, and is a descendant o
   const inClusters = state.inClusters();
   assert.ok(inClusters.length > 100, `${inClusters.length} objects in clusters`);
   for (const { resource, clusterName } of inClusters) {
-    const lifeline = state.resources.find(({ urn }) => urn === resource.deletedWith);
-    assert.ok(lifeline, `${short(resource.urn)} outlives its cluster`);
-    assert.equal(lifeline.type, "command:local:Command");
-    assert.equal(state.ancestors(lifeline)[0], `mesh:index:KwokCluster ${clusterName}`);
+    const cluster = state.resources.find(({ urn }) => urn === resource.deletedWith);
+    assert.ok(cluster, `${short(resource.urn)} outlives its cluster`);
+    assert.equal(cluster.type, "command:local:Command");
+    assert.equal(state.ancestors(cluster)[0], `mesh:index:KwokCluster ${clusterName}`);
   }
   for (const resource of state.resources) {
     if (/^pulumi:(pulumi:Stack|providers:(?!kubernetes))/.test(resource.type)) continue;

@@ -14,11 +14,11 @@ import { ask, type Asked, type Asking } from "../../verify/ask";
 import type { ExternalPart, Result } from "../../verify/check";
 import { gatewayIdentity } from "../../verify/gateway";
 import { heal } from "../../verify/heal";
-import { checks } from "../../verify/checks";
+import { checks } from "../../verify/allChecks";
 import { verifyOptions } from "../../verify/options";
 import { clusterLabel, exportLabel, mirroredLabel } from "../../verify/mirroredServices";
 import { fetchFromPod } from "../../verify/portForward";
-import { TestNamespaces, runLabel } from "../../verify/sandbox";
+import { TestNamespaces, runLabel } from "../../verify/testNamespaces";
 import { Deadline, until, View } from "../../verify/watch";
 import { eventually } from "../lib/eventually";
 import {
@@ -201,14 +201,14 @@ test("each fault of the mirror is caught by the check made for it", async (t) =>
   await inParallel(jobs, 6);
 });
 
-/** Faults in what the stack itself mirrors: `damage` breaks it, `mend` puts it right again. */
+/** Faults in what the stack itself mirrors: `damage` breaks it, `repair` puts it right again. */
 interface Damage {
   name: string;
   id: string;
   why: RegExp;
   external?: ExternalPart[];
   damage(): Promise<unknown>;
-  mend(): Promise<unknown>;
+  repair(): Promise<unknown>;
 }
 
 function mirrorFault(fault: Fault, id: string, why: RegExp): Damage {
@@ -217,7 +217,7 @@ function mirrorFault(fault: Fault, id: string, why: RegExp): Damage {
     id,
     why,
     damage: () => setFault(fault),
-    mend: () => setFault(undefined),
+    repair: () => setFault(undefined),
   };
 }
 
@@ -277,14 +277,14 @@ const damages: Damage[] = [
       await setFault("delete ignored");
       await mesh.west.core.deleteNamespacedService(path);
     },
-    mend: () => setFault(undefined),
+    repair: () => setFault(undefined),
   },
   {
     name: "mirror whose link is gone",
     id: "damage.orphans",
     why: /default\/leftover: there is no link north/,
     damage: () => makeService(mesh.east, { [mirroredLabel]: "true", [clusterLabel]: "north" }),
-    mend: () => mesh.east.core.deleteNamespacedService(path),
+    repair: () => mesh.east.core.deleteNamespacedService(path),
   },
   {
     name: "pod without a proxy",
@@ -299,7 +299,7 @@ const damages: Damage[] = [
           spec: { terminationGracePeriodSeconds: 0, containers: [{ name: "bare", image: "none" }] },
         },
       }),
-    mend: () => mesh.east.core.deleteNamespacedPod({ namespace: "default", name: "bare" }),
+    repair: () => mesh.east.core.deleteNamespacedPod({ namespace: "default", name: "bare" }),
   },
   {
     name: "credentials refused",
@@ -309,14 +309,14 @@ const damages: Damage[] = [
       token = await ofLink();
       await setCredentials(mesh.east, mesh.west, "not-a-token");
     },
-    mend: () => setCredentials(mesh.east, mesh.west, token),
+    repair: () => setCredentials(mesh.east, mesh.west, token),
   },
   {
     name: "credentials without rights",
     id: "health.credentials",
     why: /they may not list services, get services/,
     damage: () => withRoles((rbac) => rbac.deleteClusterRoleBinding({ name: role })),
-    mend: () =>
+    repair: () =>
       withRoles((rbac) =>
         rbac.createClusterRoleBinding({
           body: {
@@ -335,35 +335,35 @@ const damages: Damage[] = [
       const other = await authority("other");
       await setTrust(mesh.east, other, await authority("issuer", other));
     },
-    mend: trust,
+    repair: trust,
   },
   {
     name: "issuer of another anchor",
     id: "health.issuer",
     why: /not signed by any of the 1 trust anchors/,
     damage: async () => setTrust(mesh.east, mesh.anchor, await authority("issuer", await authority("other"))),
-    mend: trust,
+    repair: trust,
   },
   {
     name: "issuer expired",
     id: "health.issuer",
     why: /the issuer expired on/,
     damage: async () => setTrust(mesh.east, mesh.anchor, await authority("issuer", mesh.anchor, -1)),
-    mend: trust,
+    repair: trust,
   },
   {
     name: "Link gone",
     id: "health.link",
     why: /there is no Link west/,
     damage: () => mesh.east.custom.deleteNamespacedCustomObject({ ...links, name: "west" }),
-    mend: () => mesh.east.custom.createNamespacedCustomObject({ ...links, body: linkObject(mesh.west) }),
+    repair: () => mesh.east.custom.createNamespacedCustomObject({ ...links, body: linkObject(mesh.west) }),
   },
   {
     name: "gateway unknown to the mirror",
     id: "health.gateway-probe",
     why: /probe-west has no address/,
     damage: () => mesh.east.core.deleteNamespacedEndpoints(gone),
-    mend: () =>
+    repair: () =>
       mesh.east.core.createNamespacedEndpoints({
         namespace: extension,
         body: { metadata: gone, subsets: [{ addresses: [{ ip: gateway.ip }], ports: [{ port: 4191 }] }] },
@@ -394,7 +394,7 @@ test("each damage to a stack is caught by the check made for it, and only while 
     const { name, id, why, external } = one;
     await t.test(`${name}: ${id}`, async () => {
       await one.damage();
-      const bad = await asked([id], { seconds: 2, external }).finally(() => one.mend());
+      const bad = await asked([id], { seconds: 2, external }).finally(() => one.repair());
       const caught = bad.filter(({ answer }) => answer === "no");
       assert.ok(caught.length > 0, `not caught: ${bad.map((result) => result.why).join()}`);
       assert.ok(
@@ -749,7 +749,7 @@ test("heal restarts the controller of the damaged link, and nothing else", async
   try {
     await setFault("headless endpoints overwritten");
     const how = asking({ seconds: 3 });
-    assert.equal(await heal(how, true), 1, "a dry run mends nothing");
+    assert.equal(await heal(how, true), 1, "a dry run repairs nothing");
     assert.equal(uids(here, controller), before[0]);
     assert.equal(await heal({ ...how, deadlineSeconds: faultSeconds }, false), 0);
     assert.notEqual(uids(here, controller), before[0]);

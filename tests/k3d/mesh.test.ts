@@ -144,7 +144,7 @@ test("an image that the local Docker engine lacks is reported before anything is
 
 test("up from nothing makes both clusters side by side, and the mesh on them", async () => {
   const preview = succeeded(await stack.preview());
-  const { changes } = await stack.raise();
+  const { changes } = await stack.bringUp();
   // The stack itself exists since the refused tries.
   const urns = (found: { type: string; urn: string }[]) =>
     found.filter(({ type }) => type !== "pulumi:pulumi:Stack").map(({ urn }) => urn).sort(); // prettier-ignore

@@ -164,7 +164,7 @@ export class TestStack {
   }
 
   /** Both updates with which `npm start` brings a stack up from nothing. */
-  async raise(): Promise<Outcome> {
+  async bringUp(): Promise<Outcome> {
     const outcomes: Outcome[] = [];
     for (const how of fromNothing)
       outcomes.push(succeeded(await this.operation("up", ["--yes", "--skip-preview"], how)));
@@ -179,7 +179,7 @@ export class TestStack {
     return update.changes;
   }
 
-  /** Previews the first of the two updates of `raise`. */
+  /** Previews the first of the two updates of `bringUp`. */
   previewClaims(): Promise<Outcome> {
     return this.operation("preview", [], fromNothing[0]);
   }

@@ -190,7 +190,7 @@ void describe("command lines", () => {
   }
   void test("a stack pulumi would refuse is refused", () => {
     for (const stack of ["a b", "../x", "ä"]) {
-      const message = /invalid for argument 'stack'\. Allowed: letters, digits, .*Next: npm stop -- --help/;
+      const message = /stack is '.*'\. Allowed: letters, digits, .*Next: npm stop -- --help$/;
       assert.throws(() => parse(takesStack(newCommand("stop", "", {})), [stack]), message);
     }
   });
@@ -227,9 +227,23 @@ void describe("command lines", () => {
       assert.match(text, new RegExp(`^unknown option '--nonsense'.* Next: npm (run )?${name} -- --help\\n$`, "s"));
     }
   });
+  /** A command without a PATH. It can neither prepare a tool nor run a program. */
+  const refusalOf = (...words: string[]) =>
+    spawnSync(process.execPath, ["cli/run.mjs", ...words], { cwd: root, encoding: "utf8", env: { PATH: "" } });
+  for (const words of ["verify X", "heal X", "rotate issuers X", "rebuild X west", "contexts X", "env X"]) {
+    void test(`${words}: a stack that does not exist is refused, and none is created`, () => {
+      const { status, stderr } = refusalOf(...words.replace("X", "absent").split(" "));
+      assert.match(stderr, /^stack absent does not exist.* Next: npm start -- absent\n$/);
+      assert.equal(status, 2);
+      assert.ok(!fs.existsSync(path.join(root, "Pulumi.absent.yaml")));
+    });
+  }
+  void test("values that pulumi would refuse later are refused", () => {
+    assert.match(refusalOf("start", "--parallel", "many").stderr, /'many' is invalid. Allowed: whole numbers from 1/);
+    assert.match(refusalOf("stop", "--target-dependents").stderr, /without --target\. Next: npm stop -- --help/);
+  });
   void test("a stack name that does not fit into cluster names is refused before anything is made", () => {
-    const words = ["cli/run.mjs", "start", "jane.doe"];
-    const { status, stderr } = spawnSync(process.execPath, words, { cwd: root, encoding: "utf8", env: { PATH: "" } });
+    const { status, stderr } = refusalOf("start", "jane.doe");
     assert.equal(status, 2);
     assert.match(stderr, /^stack is "jane\.doe"; allowed: a-z, 0-9 and -, .* Next: npm start -- <name>/);
     assert.ok(!fs.existsSync(path.join(root, "Pulumi.jane.doe.yaml")));

@@ -43,7 +43,7 @@ interface Registered<Result> {
   result: Result;
   plan: Plan;
 }
-type Raised = Registered<Mesh>;
+type Registration = Registered<Mesh>;
 
 const root = path.join(__dirname, "../..");
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "components-test-"));
@@ -57,7 +57,7 @@ case "$2" in *-crds) cat ${scratch}/definitions;; *) cat ${scratch}/objects;; es
 const chartPath = (chart: ChartName) => path.join(root, "offline/charts", chart);
 const paths = Object.fromEntries(chartNames.map((chart) => [chart, chartPath(chart)])) as ChartPaths;
 const owner = "stack dev of here";
-const raise = (preview: boolean, runtime: Runtime): Promise<Raised> =>
+const registerMesh = (preview: boolean, runtime: Runtime): Promise<Registration> =>
   register(preview, runtime, async (plan, settings) => {
     const charts = await renderCharts("mesh", { plan, settings, paths });
     return new Mesh("mesh", { plan, settings, charts, owner });
@@ -177,10 +177,10 @@ async function register<Result>(
   return { asked, rendered, told, result, plan };
 }
 
-let update: Raised;
-let preview: Raised;
-let kwok: Raised;
-let yours: Raised;
+let update: Registration;
+let preview: Registration;
+let kwok: Registration;
+let yours: Registration;
 before(async () => {
   const asYaml = (objects: Manifest[]) => objects.map((object) => JSON.stringify(object)).join("\n---\n");
   fs.writeFileSync(path.join(scratch, "definitions"), asYaml(chartObjects.slice(0, 1)));
@@ -190,18 +190,18 @@ before(async () => {
   await new Promise<void>((resolve) => apiServer.listen(0, "127.0.0.1", resolve));
   const server = `http://127.0.0.1:${(apiServer.address() as AddressInfo).port}`;
   fs.writeFileSync(kubeconfig, JSON.stringify(twoContexts(server)));
-  update = await raise(false, "k3d");
-  preview = await raise(true, "k3d");
-  kwok = await raise(false, "kwok");
-  yours = await raise(false, "existing");
+  update = await registerMesh(false, "k3d");
+  preview = await registerMesh(true, "k3d");
+  kwok = await registerMesh(false, "kwok");
+  yours = await registerMesh(false, "existing");
 });
 
-function of(raised: Raised, type: string): Asked[] {
-  return raised.asked.filter((one) => one.type.endsWith(type));
+function of(registration: Registration, type: string): Asked[] {
+  return registration.asked.filter((one) => one.type.endsWith(type));
 }
 
-function one(raised: Raised, type: string, name: string): Properties {
-  const found = of(raised, type).filter((candidate) => candidate.name === name);
+function one(registration: Registration, type: string, name: string): Properties {
+  const found = of(registration, type).filter((candidate) => candidate.name === name);
   assert.equal(found.length, 1, `${type} ${name} is asked for ${found.length} times`);
   return found[0]?.inputs ?? {};
 }
@@ -231,7 +231,7 @@ function valueOf<T>(output: pulumi.Output<T>): Promise<T> {
 }
 
 test("a preview asks for the same resources as the update", () => {
-  const names = (raised: Raised) => raised.asked.map(({ type, name }) => `${type} ${name}`).sort();
+  const names = (registration: Registration) => registration.asked.map(({ type, name }) => `${type} ${name}`).sort();
   assert.deepEqual(names(preview), names(update));
   assert.equal(new Set(names(update)).size, update.asked.length, "a type and name are asked for twice");
 });
@@ -263,8 +263,8 @@ test("a child's name begins with its parent's: all begin with the mesh's", () =>
 });
 
 test("no input contains a key, a token or a kubeconfig in plain text", () => {
-  for (const raised of [update, preview, kwok]) {
-    for (const { type, name, inputs } of raised.asked) {
+  for (const registration of [update, preview, kwok]) {
+    for (const { type, name, inputs } of registration.asked) {
       const text = readable(plain(inputs));
       for (const secret of secrets) assert.ok(!text.includes(secret), `${type} ${name} holds ${secret} in plain`);
     }
@@ -300,8 +300,8 @@ test("gateway addresses are planned on k3d and kwok, and read from the Service i
   assert.equal(specOf(yours).gatewayAddress, "192.0.2.7");
 });
 
-function specOf(raised: Raised): Properties {
-  return one(raised, ":Link", "mesh-east-to-west").spec as Properties;
+function specOf(registration: Registration): Properties {
+  return one(registration, ":Link", "mesh-east-to-west").spec as Properties;
 }
 
 test("a Link is named after its target, and all its scalars are strings", () => {
@@ -316,8 +316,9 @@ test("a Link is named after its target, and all its scalars are strings", () => 
   );
   const scalars = (value: unknown): unknown[] =>
     typeof value === "object" && value !== null ? Object.values(value).flatMap(scalars) : [value];
-  for (const raised of [update, kwok]) {
-    for (const value of scalars(specOf(raised))) assert.equal(typeof value, "string", JSON.stringify(specOf(raised)));
+  for (const registration of [update, kwok]) {
+    for (const value of scalars(specOf(registration)))
+      assert.equal(typeof value, "string", JSON.stringify(specOf(registration)));
   }
   for (const selector of ["selector", "remoteDiscoverySelector", "federatedServiceSelector"]) {
     assert.notDeepEqual((spec[selector] as { matchLabels: Properties }).matchLabels, {}, `${selector} matches nothing`);
@@ -481,7 +482,8 @@ test("a k3d cluster's DNS answers for its own domain may not be cached; kwok has
 });
 
 test("a provider's identifier is plain text, and changes exactly when the cluster is another one", () => {
-  const identifier = (raised: Raised) => one(raised, "providers:kubernetes", "mesh-east").clusterIdentifier;
+  const identifier = (registration: Registration) =>
+    one(registration, "providers:kubernetes", "mesh-east").clusterIdentifier;
   assert.equal(typeof identifier(update), "string");
   assert.equal(identifier(preview), identifier(update));
   assert.notEqual(identifier(kwok), identifier(update));
@@ -501,22 +503,24 @@ test("one Command applies Linkerd's definitions in a local cluster; in one of yo
 });
 
 test("a chart gives the same resources in local clusters and yours, in previews and updates", () => {
-  const named = (raised: Raised) =>
-    raised.asked.filter(({ name }) => /^mesh-east-(control-plane|multicluster):/.test(name)).map(({ type, name }) => `${type} ${name}`).sort(); // prettier-ignore
+  const named = (registration: Registration) =>
+    registration.asked.filter(({ name }) => /^mesh-east-(control-plane|multicluster):/.test(name)).map(({ type, name }) => `${type} ${name}`).sort(); // prettier-ignore
   assert.equal(named(update).length, 8);
-  for (const raised of [preview, kwok, yours]) assert.deepEqual(named(raised), named(update));
+  for (const registration of [preview, kwok, yours]) assert.deepEqual(named(registration), named(update));
 });
 
 test("a certificate that is not known yet makes one field unknown", () => {
-  const config = (raised: Raised) =>
-    one(raised, ":ConfigMap", "mesh-east-control-plane:linkerd/linkerd-config").data as Properties;
+  const config = (registration: Registration) =>
+    one(registration, ":ConfigMap", "mesh-east-control-plane:linkerd/linkerd-config").data as Properties;
   assert.equal(config(update).values, 'identityTrustAnchorsPEM: "ROOT\\n"\n');
   assert.equal(config(preview).known, "as it is");
   assert.ok(pulumi.isUnknown(config(preview).values));
 });
 
 test("charts are rendered for the Kubernetes of their cluster", () => {
-  const flags = (raised: Raised) => [...new Set(raised.told.map(({ args }) => args.replace(/.*--kube-version/, "")))];
+  const flags = (registration: Registration) => [
+    ...new Set(registration.told.map(({ args }) => args.replace(/.*--kube-version/, ""))),
+  ];
   assert.deepEqual(flags(kwok), [" v1.34.4"]);
   assert.deepEqual(flags(yours), [" v1.33.1 --api-versions v1 --api-versions policy/v1"]);
 });

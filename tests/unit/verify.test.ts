@@ -18,9 +18,11 @@ import {
   type Link,
   type Pod,
   type Service,
+  type ClusterClient,
 } from "../../verify/api";
 import { goKeys, keyFault, rustKeys, webhookFaults } from "../../verify/certificates";
-import type { Result } from "../../verify/check";
+import { ask, type Asking } from "../../verify/ask";
+import { always, type Check, type Result } from "../../verify/check";
 import { withoutProxy } from "../../verify/damage";
 import { controllerFaults, unavailability } from "../../verify/deployments";
 import { fieldFaults } from "../../verify/fields";
@@ -33,6 +35,7 @@ import { junit, row, summary } from "../../verify/report";
 import { matches, selectorFaults } from "../../verify/selectors";
 import { parseStack, type Stack } from "../../verify/stack";
 import { counted, replyFault } from "../../verify/traffic";
+import { TestNamespaces } from "../../verify/testNamespaces";
 import { allOpen, Deadline, Interrupted, until } from "../../verify/watch";
 import { eventually } from "../lib/eventually";
 import { ForwardingServer } from "../lib/forwardingServer";
@@ -549,4 +552,22 @@ test("if one of several views cannot be opened, the others are closed, also thos
   const later = new Promise<ReturnType<typeof view>>((resolve) => setTimeout(() => resolve(view("later")), 10));
   await assert.rejects(allOpen([Promise.resolve(view("first")), Promise.reject(new Error("404")), later]), /404/);
   assert.deepEqual(closed, ["first", "later"]);
+});
+
+test("a check that a cluster does not answer says no; a fault of a check itself is thrown", async () => {
+  const cluster = { name: "east", context: "k3d-east" } as ClusterClient;
+  const asking = (signal: AbortSignal): Asking => ({
+    ...{ stack: { ...stack, links: [] }, clusters: { east: cluster }, external: new Set<never>() },
+    ...{ testNamespaces: new TestNamespaces([]), signal, tell: () => undefined },
+  });
+  const failing = (error: Error): Check => ({
+    ...{ id: "health.x", group: "health", title: "X?", scope: "cluster", deadlineSeconds: 1, applies: always },
+    run: () => Promise.reject(error),
+  });
+  const { signal } = new AbortController();
+  const refused = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+  const [asked] = await ask([failing(refused)], asking(signal));
+  assert.equal(asked?.result.answer, "no");
+  assert.match(asked.result.why, /could not be asked: connect ECONNREFUSED/);
+  await assert.rejects(ask([failing(new TypeError("x is undefined"))], asking(signal)), TypeError);
 });

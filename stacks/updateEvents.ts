@@ -1,3 +1,7 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { UserError } from "../lib/run";
+
 /** One operation of the engine on one resource. Times are milliseconds since the update's first event. */
 export interface Step {
   urn: string;
@@ -117,4 +121,22 @@ function countOf(steps: Step[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { op, end } of steps) if (end !== undefined) counts[op] = (counts[op] ?? 0) + 1;
   return counts;
+}
+
+/** @throws UserError when no update of the stack was recorded */
+export function lastLog(directory: string, stack: string): string {
+  // Matches the time too, because one stack's name may begin with another's.
+  const names = fs.existsSync(directory) ? fs.readdirSync(directory) : [];
+  const last = names
+    .filter(
+      (name) => name.startsWith(`${stack}-`) && /^\d{4}-\d\d-\d\dT[\d-]+Z\.json$/.test(name.slice(stack.length + 1)),
+    )
+    .sort()
+    .at(-1);
+  if (!last) {
+    throw new UserError(
+      `stack ${stack} has no recorded update: npm start and npm stop record one. Next: npm start -- ${stack}`,
+    );
+  }
+  return path.join(directory, last);
 }
