@@ -6,6 +6,7 @@ import { fill } from "./placeholders";
 import { withoutRefusals } from "./policyValidator";
 import { strip } from "./stripCrds";
 import { skipAwait } from "./skipAwait";
+import { withoutZeroDelays } from "./zeroDelays";
 
 export interface ChartArgs {
   /** The rendered chart. */
@@ -40,7 +41,7 @@ function isKept({ metadata }: Manifest): boolean {
 
 const shapes: Record<string, (object: Manifest) => Manifest> = {
   CustomResourceDefinition: strip,
-  Deployment: drainedBeforeExit,
+  Deployment: (object) => drainedBeforeExit(withoutZeroDelays(object)),
   Service: skipAwait,
   ValidatingWebhookConfiguration: withoutRefusals,
 };

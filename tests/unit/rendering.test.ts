@@ -160,6 +160,17 @@ test("a chart's objects are shaped by kind, except those of other API groups", (
     pods([{ name: "a", lifecycle }, { name: "b", lifecycle: {} }]), // prettier-ignore
   );
 
+  const probing = (initialDelaySeconds: object, initContainers: object[]) =>
+    of("apps/v1", "Deployment", {
+      spec: {
+        template: { spec: { containers: [{ lifecycle, readinessProbe: initialDelaySeconds }], initContainers } },
+      },
+    });
+  assert.deepEqual(
+    shaped(probing({ initialDelaySeconds: 2 }, [{ startupProbe: { initialDelaySeconds: 0, periodSeconds: 1 } }])),
+    probing({ initialDelaySeconds: 2 }, [{ startupProbe: { periodSeconds: 1 } }]),
+  );
+
   const validators = (name: string, failurePolicy: string) => ({
     ...of("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", {}),
     metadata: { name },

@@ -80,4 +80,8 @@ env:
 ports:
   - { name: linkerd-proxy, containerPort: 4143 }
   - { name: linkerd-admin, containerPort: 4191 }
+# The API server does not store a delay of zero. A preview must not list it as changed.
+startupProbe:
+  httpGet: { path: /ready, port: 4191 }
+  initialDelaySeconds: 0
 {{- end }}
