@@ -2,7 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { findCharts } from "./config/charts";
 import { claimClusters } from "./components/clusters/claims";
 import { Mesh, renderCharts } from "./components/mesh";
-import { curlCommands, warnBeforeExpiry } from "./components/outputs";
+import { curlCommands, tellIgnoredFiles, warnBeforeExpiry } from "./components/outputs";
+import { refuseFaultyFields } from "./config/fields";
 import { makePlan } from "./config/plan";
 import { preflight } from "./components/clusters/preflight";
 import { readSettings } from "./config/settings";
@@ -14,6 +15,7 @@ if (!process.env.MESH_STACK_TRACES) Object.defineProperty(Error, "stackTraceLimi
 /** Settings in, mesh, outputs out. */
 async function program() {
   const settings = readSettings();
+  await refuseFaultyFields(settings.manifests, settings.runtime);
   const plan = makePlan(pulumi.getStack(), settings);
   const owner = `stack ${plan.stack} of ${process.cwd()}`;
   const [paths] = await Promise.all([findCharts(plan.charts), preflight({ plan, settings, owner })]);
@@ -23,6 +25,7 @@ async function program() {
   const mesh = new Mesh("mesh", { plan, settings, charts, owner });
 
   warnBeforeExpiry(mesh);
+  tellIgnoredFiles(settings);
   return {
     runtime: plan.runtime,
     clusters: mesh.clusters,

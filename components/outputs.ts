@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Mesh } from "./mesh";
 import type { Plan } from "../config/plan";
+import type { Settings } from "../config/settings";
 
 /** Requests to try, ready to paste: each mirror of the first headless service, from a meshed curl pod of the source. */
 export function curlCommands(plan: Plan): string[] {
@@ -10,6 +11,13 @@ export function curlCommands(plan: Plan): string[] {
     const exec = `kubectl --context ${source.context} exec deploy/curl -c curl -- curl -s`;
     return plan.hosts[`${source.name}->${target.name}`]?.map((host) => `${exec} http://${host}`) ?? [];
   });
+}
+
+/** Nothing that lies beside the manifests is passed over in silence. */
+export function tellIgnoredFiles({ ignoredFiles }: Pick<Settings, "ignoredFiles">): void {
+  if (ignoredFiles.length === 0) return;
+  const files = ignoredFiles.join(", ");
+  void pulumi.log.info(`these files are not read, because they end in none of .yaml, .yml and .json: ${files}`);
 }
 
 /** Previews warn this many days before a certificate expires. */

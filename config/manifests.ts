@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { type Alias, type Document, LineCounter, parseAllDocuments, visit } from "yaml";
+import { readYaml, type YamlDocument } from "./kubectlYaml";
+import { findManifests, isLeftover } from "./manifestFiles";
 
 /** One Kubernetes object of a manifest or a rendered chart. */
 export interface Manifest {
@@ -13,93 +14,150 @@ export interface Manifest {
 /** Other tools read a user-defined order from this annotation: https://github.com/kubernetes-sigs/cli-utils */
 const explicitOrder = "config.kubernetes.io/depends-on";
 
+/** Namespaces that the charts make. */
+const chartNamespaces = ["linkerd", "linkerd-multicluster"];
+
 /** The objects of manifests/<cluster>/, by cluster. */
 export type ClusterManifests = Record<string, Manifest[]>;
 
+type FieldPath = readonly (string | number)[];
+
+/** Where each object was read. */
+const places = new WeakMap<Manifest, (field: FieldPath) => string>();
+
 /**
- * Reads every YAML file below `directory/<cluster>/` for each cluster, in the order of their names.
+ * Where an object of a manifest, or one of its fields, stands.
  *
- * @returns the objects, and one complaint (with file and line) for each document that is not one
+ * @example placeOf(service, ["spec", "ports", 0]) // "west/nginx.yaml:12"
+ */
+export function placeOf(object: Manifest, field: FieldPath = []): string {
+  return places.get(object)?.(field) ?? `${object.kind} ${object.metadata.name}`;
+}
+
+/**
+ * Reads the manifests below `directory/<cluster>/` for each cluster, as `kubectl apply --recursive -f` would.
+ *
+ * @returns the objects; one complaint, with file and line, for everything that cannot be read; and the files that are
+ *   no manifests
  */
 export function readManifests(
   directory: string,
   clusters: string[],
-): { manifests: ClusterManifests; complaints: string[] } {
+): { manifests: ClusterManifests; complaints: string[]; ignored: string[] } {
   const manifests: ClusterManifests = Object.fromEntries(clusters.map((name) => [name, []]));
-  if (!fs.existsSync(directory) || !fs.statSync(directory).isDirectory()) {
-    return { manifests, complaints: [`it is not a directory. Next: pulumi config set manifests <directory>`] };
-  }
   const complaints: string[] = [];
-  for (const entry of fs.readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
-    const objects = Object.hasOwn(manifests, entry.name) ? manifests[entry.name] : undefined;
-    if (objects === undefined) {
-      const known = clusters.join(", ");
-      complaints.push(
-        `its folder ${entry.name} matches no cluster; allowed: ${known}. Next: rename or remove the folder`,
-      );
-      continue;
-    }
-    const folder = path.join(directory, entry.name);
-    const seen = new Map<string, string>();
-    for (const file of fs
-      .readdirSync(folder)
-      .sort()
-      .filter((file) => /\.ya?ml$/.test(file))) {
-      for (const { object, line, problem } of readFile(path.join(folder, file))) {
-        const where = `${path.join(entry.name, file)}:${line}`;
-        if (object === undefined) {
-          complaints.push(`${where}: ${problem}. Next: edit that line`);
-          continue;
-        }
-        const id = `${object.kind} ${object.metadata.namespace ?? "default"}/${object.metadata.name}`;
-        const twin = seen.get(id);
-        if (twin !== undefined)
-          complaints.push(`${where}: ${id} is already defined at ${twin}. Next: remove one of them`);
-        seen.set(id, where);
-        objects.push(object);
+  const ignored: string[] = [];
+  const names = namesIn(directory);
+  if (names === undefined) {
+    const next = "pulumi config set manifests <directory>";
+    return { manifests, complaints: [`it is not a directory that can be read. Next: ${next}`], ignored };
+  }
+  for (const name of names.filter((name) => !isLeftover(name))) {
+    const isFolder = fs.statSync(path.join(directory, name), { throwIfNoEntry: false })?.isDirectory() ?? false;
+    const objects = Object.hasOwn(manifests, name) ? manifests[name] : undefined;
+    const known = clusters.join(", ");
+    if (objects !== undefined && !isFolder) {
+      complaints.push(`its entry ${name} is a file or a broken link; allowed: a folder. Next: rename or remove it`);
+    } else if (objects === undefined && isFolder) {
+      complaints.push(`its folder ${name} matches no cluster; allowed: ${known}. Next: rename or remove the folder`);
+    } else if (objects === undefined) {
+      if (/\.(?:ya?ml|json)$/i.test(name))
+        complaints.push(`its file ${name} is in no cluster's folder; allowed: folders ${known}. Next: move it`);
+    } else {
+      const found = findManifests(directory, name);
+      ignored.push(...found.ignored);
+      complaints.push(...found.complaints);
+      const read = found.texts.flatMap(({ file, text }) => readFile(file, text));
+      for (const finding of [...read, ...twinsIn(read)]) {
+        if ("problem" in finding) complaints.push(`${finding.place}: ${finding.problem}. Next: edit that line`);
+        else objects.push(finding.object);
       }
     }
   }
-  return { manifests, complaints };
+  return { manifests, complaints, ignored };
 }
 
-type Finding = { object?: Manifest; line: number; problem?: string };
-
-function readFile(file: string): Finding[] {
-  const lines = new LineCounter();
-  return [...parseAllDocuments(fs.readFileSync(file, "utf8"), { lineCounter: lines })].flatMap(
-    (document): Finding[] => {
-      const at = (offset: number) => lines.linePos(offset).line;
-      const error = document.errors[0];
-      if (error) return [{ line: at(error.pos[0]), problem: error.message.split("\n")[0] }];
-      const alias = danglingAlias(document);
-      if (alias)
-        return [{ line: at(alias.range?.[0] ?? 0), problem: `alias *${alias.source} has no anchor: quote it` }];
-      const object = document.toJS() as Manifest | null;
-      if (object === null) return [];
-      const line = at(document.contents?.range?.[0] ?? 0);
-      if (typeof object !== "object" || Array.isArray(object))
-        return [{ line, problem: "a Kubernetes object is expected" }];
-      for (const field of ["apiVersion", "kind"]) {
-        if (typeof object[field] !== "string") return [{ line, problem: `${field} is missing` }];
-      }
-      if (object.kind.endsWith("List") && Array.isArray(object.items))
-        return [{ line, problem: `a ${object.kind} contains several objects: write each as a separate document` }];
-      if (typeof object.metadata?.name !== "string") return [{ line, problem: "metadata.name is missing" }];
-      if (object.metadata.annotations?.[explicitOrder] !== undefined)
-        return [{ line, problem: `remove the annotation ${explicitOrder}: components/objects.ts sets the order` }];
-      return [{ object, line }];
-    },
-  );
+function namesIn(directory: string): string[] | undefined {
+  try {
+    return fs.readdirSync(directory).sort();
+  } catch {
+    return undefined;
+  }
 }
 
-/** An alias without its anchor, such as an unquoted *.example.com. The parser accepts it. */
-function danglingAlias(document: Document): Alias | undefined {
-  let found: Alias | undefined;
-  visit(document, {
-    Alias(_, alias) {
-      if (!alias.resolve(document)) found ??= alias;
-    },
+type Finding = { object: Manifest } | { place: string; problem: string };
+
+function readFile(file: string, text: string): Finding[] {
+  const { documents, problems } = readYaml(text);
+  return [
+    ...problems.map(({ line, problem }) => ({ line, finding: { place: `${file}:${line}`, problem } })),
+    ...documents.map((document) => ({ line: document.line([]), finding: readDocument(file, document) })),
+  ]
+    .sort((a, b) => a.line - b.line)
+    .flatMap(({ finding }) => finding);
+}
+
+/** The objects of a document: one, or those of a list. */
+function readDocument(file: string, { value, line }: YamlDocument): Finding[] {
+  const place = (field: FieldPath) => `${file}:${line(field)}`;
+  if (!isMapping(value)) return [{ place: place([]), problem: "a Kubernetes object is expected" }];
+  if (!Array.isArray(value.items)) return [readObject(value, place)];
+  // kubectl takes everything with items for a list. Lists of one kind may leave out their items' kind.
+  const { apiVersion, kind } = value;
+  const implied = typeof kind === "string" && kind !== "List" ? { apiVersion, kind: kind.replace(/List$/, "") } : {};
+  return value.items.map((item: unknown, i) => {
+    const itemPlace = (field: FieldPath) => place(["items", i, ...field]);
+    if (!isMapping(item)) return { place: itemPlace([]), problem: "a Kubernetes object is expected" };
+    return readObject({ ...implied, ...item }, itemPlace);
   });
-  return found;
+}
+
+function isMapping(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function readObject(fields: Record<string, unknown>, place: (field: FieldPath) => string): Finding {
+  const refused = (problem: string, field: FieldPath = []): Finding => ({ place: place(field), problem });
+  for (const field of ["apiVersion", "kind"]) {
+    const value = fields[field];
+    if (typeof value !== "string" || value === "") return refused(`${field} is missing`);
+  }
+  const object = fields as Manifest;
+  if (!isMapping(object.metadata) || typeof object.metadata.name !== "string" || object.metadata.name === "")
+    return refused("metadata.name is missing");
+  const { name, namespace } = object.metadata;
+  if (namespace !== undefined && typeof namespace !== "string")
+    return refused(`metadata.namespace is ${JSON.stringify(namespace)}; allowed: text`, ["metadata", "namespace"]);
+  for (const field of ["labels", "annotations"] as const) {
+    const texts: unknown = object.metadata[field] ?? {};
+    if (!isMapping(texts)) return refused(`metadata.${field} is no mapping`, ["metadata", field]);
+    for (const [key, value] of Object.entries(texts)) {
+      if (typeof value === "string") continue;
+      const shown = JSON.stringify(value);
+      return refused(`metadata.${field}.${key} is ${shown}; allowed: text, such as "${shown.replaceAll('"', "")}" in quotes`, ["metadata", field, key]); // prettier-ignore
+    }
+  }
+  if (object.metadata.annotations?.[explicitOrder] !== undefined)
+    return refused(`remove the annotation ${explicitOrder}: components/objects.ts sets the order`);
+  if (object.apiVersion === "v1" && object.kind === "Namespace" && chartNamespaces.includes(name))
+    return refused(`Namespace ${name} belongs to Linkerd's charts; allowed: other names`, ["metadata", "name"]);
+  places.set(object, place);
+  return { object };
+}
+
+/** Complains about each object that has the API group, kind, namespace and name of an earlier one. */
+function twinsIn(findings: Finding[]): Finding[] {
+  const seen = new Map<string, Manifest>();
+  return findings.flatMap((finding): Finding[] => {
+    if ("problem" in finding) return [];
+    const { object } = finding;
+    const { apiVersion, kind, metadata } = object;
+    const group = apiVersion.includes("/") ? apiVersion.replace(/\/[^/]*$/, "") : "";
+    const name = `${metadata.namespace ?? "default"}/${metadata.name}`;
+    const twin = seen.get(`${group} ${kind} ${name}`);
+    seen.set(`${group} ${kind} ${name}`, object);
+    if (twin === undefined) return [];
+    const problem = `${kind} ${name} is already defined at ${placeOf(twin)}: remove one of them`;
+    return [{ place: placeOf(object), problem }];
+  });
 }

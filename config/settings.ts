@@ -37,6 +37,8 @@ export interface Settings {
   orgDomain: string;
   links: LinkSetting[];
   manifests: ClusterManifests;
+  /** Files below the manifests' directory that are no manifests. */
+  ignoredFiles: string[];
   charts: ChartSource;
   proxyLogLevel: string;
   webhookFailurePolicy: "Fail" | "Ignore";
@@ -146,7 +148,7 @@ export function checkSettings(raw: RawSettings, root: string): Settings {
   if (policy !== "Fail" && policy !== "Ignore") problems.refuse("webhookFailurePolicy", policy, "Fail, Ignore");
 
   const manifestDirectory = text("manifests", "manifests");
-  const { manifests, complaints } = readManifests(path.resolve(root, manifestDirectory), clusters);
+  const { manifests, complaints, ignored } = readManifests(path.resolve(root, manifestDirectory), clusters);
   for (const complaint of complaints) {
     problems.found.push(`manifests is ${JSON.stringify(manifestDirectory)}; ${complaint}`);
   }
@@ -157,6 +159,7 @@ export function checkSettings(raw: RawSettings, root: string): Settings {
     orgDomain,
     links: checkLinks(raw.links, clusters, problems),
     manifests,
+    ignoredFiles: ignored,
     charts: checkCharts(raw, root, text, problems),
     proxyLogLevel: text("proxyLogLevel", "linkerd=debug,warn"),
     webhookFailurePolicy: policy as "Fail" | "Ignore",

@@ -5,7 +5,6 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after, beforeEach, test } from "node:test";
 import fc from "fast-check";
-import { stringify } from "yaml";
 import { readManifests } from "../../config/manifests";
 import { checkSettings, RefusedError } from "../../config/settings";
 
@@ -55,10 +54,64 @@ const badFiles: BadFile[] = [
   { title: "a kind that is no text", text: "apiVersion: v1\nkind: 5\n", line: 1, problem: /kind is missing/ },
   { title: "no metadata", text: "apiVersion: v1\nkind: ConfigMap\n", line: 1, problem: /metadata\.name is missing/ },
   {
-    title: "several objects in one",
-    text: "apiVersion: v1\nkind: List\nmetadata: {name: x}\nitems: []\n",
+    title: "a bad object in a list",
+    text: `apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n- {kind: ConfigMap}\n`,
+    line: 5,
+    problem: /apiVersion is missing/,
+  },
+  {
+    title: "a template that is not rendered",
+    text: "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}\n",
+    line: 4,
+    problem: /The \{\{ \}\} of a template is not rendered/,
+  },
+  {
+    title: "a control structure of a template",
+    text: "apiVersion: v1\n{{- if .Values.x }}\nkind: ConfigMap\n{{- end }}\n",
+    line: 2,
+    problem: /The \{\{ \}\} of a template is not rendered/,
+  },
+  {
+    title: "a no-break space as indentation",
+    text: "apiVersion: v1\nkind: ConfigMap\nmetadata:\n\u00A0 name: x\n",
+    line: 4,
+    problem: /no-break space \(U\+00A0\)/,
+  },
+  {
+    title: "a no-break space after a value",
+    text: "apiVersion: v1\nkind: ConfigMap\u00A0\nmetadata: {name: x}\n",
+    line: 2,
+    problem: /no-break space \(U\+00A0\)/,
+  },
+  {
+    title: "a label that is no text",
+    text: "apiVersion: v1\nkind: Service\nmetadata:\n  name: x\n  labels:\n    mirror.linkerd.io/exported: true\n",
+    line: 6,
+    problem: /metadata\.labels\.mirror\.linkerd\.io\/exported is true; allowed: text, such as "true" in quotes/,
+  },
+  {
+    title: "an annotation whose key and value YAML takes for booleans",
+    text: "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  annotations: {on: yes}\n",
+    line: 5,
+    problem: /metadata\.annotations\.true is true; allowed: text/,
+  },
+  {
+    title: "a number that JSON lacks",
+    text: "apiVersion: v1\nx: .inf\n",
+    line: 2,
+    problem: /JSON cannot hold: quote it$|quote it\. Next/,
+  },
+  {
+    title: "a number with too many digits",
+    text: "x: 9007199254740993\n",
     line: 1,
-    problem: /a List contains several objects/,
+    problem: /larger than this program can hold/,
+  },
+  {
+    title: "a namespace of Linkerd's charts",
+    text: "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: linkerd\n",
+    line: 4,
+    problem: /belongs to Linkerd's charts/,
   },
   {
     title: "an order of its own",
@@ -119,12 +172,18 @@ test("a cluster without a folder, an empty folder, empty documents and other fil
   write({
     "README.md": "x",
     "east/notes.txt": ": :",
+    "east/main.tf": "x",
+    "east/.#web.yaml": ": :",
+    "east/web.yaml~": ": :",
+    "east/.hidden/x.yaml": ": :",
+    ".git/config.yaml": ": :",
     "west/empty.yaml": "",
     "west/comment.yaml": "# nothing\n---\n---\n",
   });
   assert.deepEqual(readManifests(directory, ["east", "west", "north"]), {
     manifests: { east: [], west: [], north: [] },
     complaints: [],
+    ignored: ["east/main.tf"],
   });
 });
 
@@ -141,6 +200,10 @@ test("the same object in two files is refused, and both files are named", () => 
   const [complaint] = readManifests(directory, ["west"]).complaints;
   assert.match(complaint ?? "", /^west\/b\.yml:1: ConfigMap default\/good is already defined at west\/a\.yaml:1/);
 });
+
+/** Numbers that JavaScript does not hold exactly are refused. */
+const withoutLargeNumbers = (_: string, value: unknown) =>
+  typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER ? 0 : value;
 
 test("property: every object of every file is read, in the order of file names and as written", () => {
   const name = fc.stringMatching(/^[a-z]{1,8}$/);
@@ -161,11 +224,11 @@ test("property: every object of every file is read, in the order of file names a
             kind: "ConfigMap",
             metadata: { name: `${file}-${i}` },
             // YAML does not keep the difference between 0 and -0.
-            data: JSON.parse(JSON.stringify(value)) as unknown,
+            data: JSON.parse(JSON.stringify(value, withoutLargeNumbers)) as unknown,
           })),
         }));
       for (const { file, objects: documents } of objects) {
-        write({ [`west/${file}.yaml`]: documents.map((document) => stringify(document)).join("---\n") });
+        write({ [`west/${file}.yaml`]: documents.map((document) => `${JSON.stringify(document)}\n`).join("---\n") });
       }
       const { manifests, complaints } = readManifests(directory, ["west"]);
       assert.deepEqual(complaints, []);
@@ -173,4 +236,155 @@ test("property: every object of every file is read, in the order of file names a
     }),
     { numRuns: 50 },
   );
+});
+
+const read = (clusters = ["west"]) => readManifests(directory, clusters);
+const namesRead = () => read().manifests.west?.map(({ metadata }) => metadata.name);
+
+/** As sigs.k8s.io/yaml 1.6.0 reads these scalars, run on 2026-11-27. */
+const scalars: [string, unknown][] = [
+  ...["0400", "+0400", "0o400", "0x100", "0b100000000", "2_56", "256"].map((text): [string, number] => [text, 256]),
+  ["-0400", -256],
+  ["08", 8],
+  ["1e3", 1000],
+  ["1.50", 1.5],
+  [".5", 0.5],
+  ...["y", "Y", "yes", "Yes", "on", "ON", "true", "True"].map((text): [string, boolean] => [text, true]),
+  ...["n", "No", "off", "OFF", "false"].map((text): [string, boolean] => [text, false]),
+  ...["~", "null", "NULL", ""].map((text): [string, null] => [text, null]),
+  ...["12:30", "12:30:45", "2024-01-01", "2024-01-01T10:00:00Z", "0o8", "0x", "_5", "1.2.3", "1e400", "yEs", "inf"].map(
+    (text): [string, string] => [text, text],
+  ),
+  ["!!str 5", "5"],
+  ['!!int "5"', 5],
+  ["!!binary aGVsbG8=", "hello"],
+  ["'0400'", "0400"],
+];
+for (const [text, value] of scalars) {
+  test(`read as kubectl reads it: ${text || "nothing"}`, () => {
+    write({ "west/x.yaml": `${good.trim()}\nx: ${text}\n` });
+    const { manifests, complaints } = read();
+    assert.deepEqual(complaints, []);
+    assert.deepEqual(manifests.west?.[0]?.x, value);
+  });
+}
+
+test("merge keys, also after many aliases; an own key wins", () => {
+  const aliases = Array.from({ length: 300 }, (_, i) => `  k${i}: {<<: *labels, own: "${i}", team: me}`).join("\n");
+  write({ "west/x.yaml": `${good.trim()}\nshared: &labels {team: shop, tier: web}\nmany:\n${aliases}\n` });
+  const { manifests, complaints } = read();
+  assert.deepEqual(complaints, []);
+  const many = manifests.west?.[0]?.many as Record<string, unknown>;
+  assert.deepEqual(many.k299, { team: "me", tier: "web", own: "299" });
+});
+
+test("subfolders, .json, upper-case extensions, and links to files and folders are read", () => {
+  const named = (name: string) =>
+    JSON.stringify({ apiVersion: "v1", kind: "ConfigMap", metadata: { name } }, null, "\t");
+  write({
+    "west/db/deep/a.yaml": named("deep"),
+    "west/b.json": named("json"),
+    "west/C.YAML": named("upper"),
+    "shared.yaml": "",
+  });
+  fs.rmSync(path.join(directory, "shared.yaml"));
+  fs.mkdirSync(path.join(root, "elsewhere"), { recursive: true });
+  fs.writeFileSync(path.join(root, "elsewhere/file.yml"), named("linked"));
+  fs.writeFileSync(path.join(root, "one.yaml"), named("one"));
+  fs.symlinkSync(path.join(root, "elsewhere"), path.join(directory, "west/folder"));
+  fs.symlinkSync(path.join(root, "one.yaml"), path.join(directory, "west/one.yaml"));
+  assert.deepEqual(read().complaints, []);
+  assert.deepEqual(namesRead(), ["upper", "json", "deep", "linked", "one"]);
+});
+
+test("byte order marks, UTF-16 and Windows line ends", () => {
+  const named = (name: string) => good.replace("name: good", `name: ${name}`);
+  write({
+    "west/a.yaml": `\uFEFF${named("a")}---\n\uFEFF${named("b")}`,
+    "west/c.yaml": named("c").replaceAll("\n", "\r\n"),
+  });
+  fs.writeFileSync(path.join(directory, "west/d.yaml"), Buffer.from(`\uFEFF${named("d")}`, "utf16le"));
+  fs.writeFileSync(path.join(directory, "west/e.yaml"), Buffer.from(`\uFEFF${named("e")}`, "utf16le").swap16());
+  assert.deepEqual(read().complaints, []);
+  assert.deepEqual(namesRead(), ["a", "b", "c", "d", "e"]);
+});
+
+test("lists, also of one kind", () => {
+  const list = {
+    apiVersion: "v1",
+    kind: "ServiceList",
+    items: [{ metadata: { name: "a" } }, { metadata: { name: "b" } }],
+  };
+  write({ "west/x.json": JSON.stringify(list) });
+  assert.deepEqual(read().manifests.west, [
+    { apiVersion: "v1", kind: "Service", metadata: { name: "a" } },
+    { apiVersion: "v1", kind: "Service", metadata: { name: "b" } },
+  ]);
+});
+
+test("the same kind and name in two API groups is two objects; two versions of one group are one", () => {
+  const service = (apiVersion: string) => ({ apiVersion, kind: "Service", metadata: { name: "web" } });
+  write({ "west/x.yaml": ["v1", "serving.knative.dev/v1"].map((one) => JSON.stringify(service(one))).join("\n---\n") });
+  assert.deepEqual(read().complaints, []);
+  write({ "west/y.yaml": JSON.stringify(service("serving.knative.dev/v1beta1")) });
+  assert.match(
+    read().complaints.join(),
+    /^west\/y\.yaml:1: Service default\/web is already defined at west\/x\.yaml:3/,
+  );
+});
+
+for (const [title, make, complaint] of [
+  ["a file in place of a cluster's folder", () => write({ west: good }), /^its entry west is a file or a broken link/],
+  ["a manifest beside the folders", () => write({ "x.yaml": good }), /^its file x\.yaml is in no cluster's folder/],
+  [
+    "a link to nothing",
+    () => {
+      write({ "west/a.yaml": good });
+      fs.symlinkSync("gone.yaml", path.join(directory, "west/b.yaml"));
+    },
+    /^west\/b\.yaml is a link to gone\.yaml, which does not exist/,
+  ],
+  [
+    "folders that lead back to themselves",
+    () => {
+      write({ "west/a.yaml": good });
+      fs.symlinkSync(".", path.join(directory, "west/again"));
+    },
+    /^west\/again leads back to a folder around it/,
+  ],
+  [
+    "bytes that are no text",
+    () => {
+      write({ "west/a.yaml": "" });
+      fs.writeFileSync(path.join(directory, "west/a.yaml"), Buffer.from([0x61, 0xff, 0xfe]));
+    },
+    /^west\/a\.yaml cannot be read: it is not UTF-8 text/,
+  ],
+  [
+    "a Helm chart",
+    () => write({ "west/app/Chart.yaml": "name: x" }),
+    /^west\/app is a Helm chart\. Next: helm template /,
+  ],
+  [
+    "a kustomization that cannot be built",
+    () => write({ "west/app/kustomization.yaml": "resources: [gone.yaml]\n" }),
+    /^west\/app\/kustomization\.yaml cannot be built: .*gone\.yaml.* Next: kubectl kustomize /,
+  ],
+] as [string, () => void, RegExp][]) {
+  test(`refused: ${title}`, () => {
+    make();
+    const { complaints } = read();
+    assert.equal(complaints.length, 1, complaints.join("\n"));
+    assert.match(complaints[0] ?? "", complaint);
+  });
+}
+
+test("a folder with a kustomization is built, and its other files are not read", () => {
+  write({
+    "west/app/kustomization.yaml": "namePrefix: my-\nresources: [a.yaml]\n",
+    "west/app/a.yaml": good,
+    "west/app/values.yaml": "x: 1\n",
+  });
+  assert.deepEqual(read().complaints, []);
+  assert.deepEqual(namesRead(), ["my-good"]);
 });
