@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { findCharts } from "./config/charts";
 import { claimClusters } from "./components/clusters/claims";
+import { refuseToEmpty } from "./components/emptiedClusters";
 import { Mesh, renderCharts } from "./components/mesh";
 import { curlCommands, tellIgnoredFiles, warnBeforeExpiry } from "./components/outputs";
 import { refuseFaultyFields } from "./config/fields";
@@ -18,7 +19,11 @@ async function program() {
   await refuseFaultyFields(settings.manifests, settings.runtime);
   const plan = makePlan(pulumi.getStack(), settings);
   const owner = `stack ${plan.stack} of ${process.cwd()}`;
-  const [paths] = await Promise.all([findCharts(plan.charts), preflight({ plan, settings, owner })]);
+  const [paths] = await Promise.all([
+    findCharts(plan.charts),
+    preflight({ plan, settings, owner }),
+    refuseToEmpty(plan),
+  ]);
 
   if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });
   const charts = await renderCharts("mesh", { plan, settings, paths });

@@ -91,7 +91,8 @@ export class Mesh extends pulumi.ComponentResource {
         child,
       );
       const multicluster = new Multicluster(full, { cluster, linkerd, chart: rendered.multicluster }, child);
-      new Workloads(full, { cluster, linkerd, multicluster, trust }, child);
+      const namespaces = plan.namespaces[clusterName] ?? [];
+      new Workloads(full, { cluster, linkerd, multicluster, namespaces, trust }, child);
 
       ends.set(clusterName, { cluster, linkerd, multicluster });
       this.clusters[clusterName] = {

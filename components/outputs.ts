@@ -1,14 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Mesh } from "./mesh";
+import { namespaceOf } from "../config/mirrors";
 import type { Plan } from "../config/plan";
 import type { Settings } from "../config/settings";
 
 /** Requests to try, ready to paste: each mirror of the first headless service, from a meshed curl pod of the source. */
 export function curlCommands(plan: Plan): string[] {
   return plan.links.flatMap(({ source, target }) => {
-    const curl = source.manifests.some(({ kind, metadata }) => kind === "Deployment" && metadata.name === "curl");
+    const curl = source.manifests.find(({ kind, metadata }) => kind === "Deployment" && metadata.name === "curl");
     if (!curl) return [];
-    const exec = `kubectl --context ${source.context} exec deploy/curl -c curl -- curl -s`;
+    const exec = `kubectl --context ${source.context} -n ${namespaceOf(curl)} exec deploy/curl -c curl -- curl -s`;
     return plan.hosts[`${source.name}->${target.name}`]?.map((host) => `${exec} http://${host}`) ?? [];
   });
 }

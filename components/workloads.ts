@@ -3,8 +3,8 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { Manifest } from "../config/manifests";
 import type { TrustPlan } from "../config/plan";
-import type { Cluster } from "./clusters/cluster";
-import { inCluster } from "./clusters/cluster";
+import { isGiven, isNamespace } from "../config/namespaces";
+import { type Cluster, inCluster, isLocal } from "./clusters/cluster";
 import { program } from "./clusters/program";
 import { kubeconfigEnvironment } from "./givenKubeconfig";
 import type { Linkerd } from "./linkerd";
@@ -17,29 +17,38 @@ export interface WorkloadsArgs {
   linkerd: Linkerd;
   /** Its pods restart before the workloads' do when certificates change. */
   multicluster: Multicluster;
+  /** Namespaces to make, besides those of the manifests. */
+  namespaces: string[];
   trust: TrustPlan;
 }
 
+const injected = { "linkerd.io/inject": "enabled" };
+
 /**
- * The objects of manifests/<cluster>/ in that cluster, with injection enabled in its `default` namespace. When
- * certificates change, all meshed pods of the cluster restart, including those of other workloads.
+ * The objects of manifests/<cluster>/ in that cluster, with injection enabled in its namespaces. When certificates
+ * change, all meshed pods of the cluster restart, including those of other workloads.
  *
- * @example new Workloads("mesh-east", { cluster: east, linkerd, multicluster, trust }, { parent: mesh });
+ * @example new Workloads("mesh-east", { cluster: east, linkerd, multicluster, namespaces: [], trust }, { parent: mesh });
  */
 export class Workloads extends pulumi.ComponentResource {
   constructor(name: string, args: WorkloadsArgs, opts: { parent: pulumi.Resource }) {
-    const { cluster, linkerd, multicluster, trust } = args;
+    const { cluster, linkerd, multicluster, namespaces, trust } = args;
     super("mesh:index:Workloads", name, {}, inCluster(cluster, opts.parent));
-    const objects = cluster.plan.manifests;
-    const injection = new k8s.core.v1.NamespacePatch(
-      `${name}-default`,
-      { metadata: { name: "default", annotations: { "linkerd.io/inject": "enabled" } } },
-      { parent: this },
+    const { manifests } = cluster.plan;
+    const given = new Map(manifests.filter(isGiven).map(({ metadata }) => [metadata.name, metadata]));
+    given.set("default", merged(namespace("default").metadata, given.get("default")));
+    const patches = [...given].map(
+      ([namespace, metadata]) => new k8s.core.v1.NamespacePatch(`${name}-${namespace}`, { metadata }, { parent: this }),
     );
+    const implied = namespaces.map(namespace);
+    const objects = [...implied, ...manifests.filter((object) => !isGiven(object)).map(withInjection)];
+    const scaled = autoscaled(manifests);
+    // The namespace may have been there before, and may hold objects of others.
+    const kept = (object: Manifest) => (implied.includes(object) && !isLocal(cluster) ? { retainOnDelete: true } : {});
     const applied = new Objects(
       `${name}-workloads`,
-      { objects, optionsOf: autoscaled(objects) },
-      { parent: this, dependsOn: [linkerd, injection] },
+      { objects, optionsOf: (object) => ({ ...scaled(object), ...kept(object) }) },
+      { parent: this, dependsOn: [linkerd, ...patches] },
     );
     // Not a pod annotation: an update that changes it sets every field of the manifest again, and so reverts the
     // replicas set by an autoscaler or `kubectl scale`.
@@ -55,6 +64,22 @@ export class Workloads extends pulumi.ComponentResource {
     );
     this.registerOutputs();
   }
+}
+
+function namespace(name: string): Manifest {
+  return { apiVersion: "v1", kind: "Namespace", metadata: { name, annotations: injected } };
+}
+
+function merged(one: Manifest["metadata"], other?: Manifest["metadata"]): Manifest["metadata"] {
+  if (!other) return one;
+  const annotations = { ...one.annotations, ...other.annotations };
+  return { ...one, ...other, annotations };
+}
+
+/** Pods of a new namespace join the mesh, unless its manifest says otherwise. */
+function withInjection(object: Manifest): Manifest {
+  if (!isNamespace(object)) return object;
+  return { ...object, metadata: merged({ name: "", annotations: injected }, object.metadata) };
 }
 
 /**

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Manifest } from "./manifests";
+import { hostsOf, type Mirror, mirrorProblems, mirrorsOf } from "./mirrors";
+import { missingNamespaces } from "./namespaces";
 import { physicalNameOf } from "./physicalName";
 import { stackNameProblem } from "./stackName";
 import type { ChartSource, Runtime, Settings } from "./settings";
@@ -52,8 +54,10 @@ export interface Plan {
   links: LinkPlan[];
   trust: TrustPlan;
   charts: ChartSource;
-  /** Names of the mirror services each link will make, by link. Example: `{"east->west": ["nginx-svc-west"]}` */
+  /** Mirror services of each link, with their namespace unless it is `default`. Example: `{"east->west": ["web-west"]}` */
   mirrors: Record<string, string[]>;
+  /** Namespaces to make in each cluster, besides those of its manifests. Example: `{ east: ["shop"], west: [] }` */
+  namespaces: Record<string, string[]>;
   /** DNS names by which the source reaches the target's StatefulSet pods and their service, by link. */
   hosts: Record<string, string[]>;
 }
@@ -106,17 +110,7 @@ export function makePlan(stack: string, settings: Settings): Plan {
     const [from, to] = [byName.get(source), byName.get(target)];
     return from && to ? [{ source: from, target: to }] : [];
   });
-  const mirrors = Object.fromEntries(
-    links.map(({ source, target }) => [`${source.name}->${target.name}`, mirrorsOf(target)]),
-  );
-  for (const name of new Set(Object.values(mirrors).flat())) {
-    if (name.length > 63) {
-      problems.push(
-        `manifests export a service or pod whose mirror would be named ${name} (${name.length} characters); allowed: ` +
-          "at most 63, which is Kubernetes' limit. Next: shorten its name, or the cluster's",
-      );
-    }
-  }
+  problems.push(...mirrorProblems(clusters, links));
   if (problems.length > 0) throw new RefusedError(problems);
 
   return {
@@ -127,12 +121,22 @@ export function makePlan(stack: string, settings: Settings): Plan {
     links,
     trust: planTrust(settings),
     charts: settings.charts,
-    mirrors,
+    mirrors: Object.fromEntries(
+      links.map(({ source, target }) => [`${source.name}->${target.name}`, mirrorsOf(target).map(shownMirror)]),
+    ),
+    namespaces: Object.fromEntries(
+      clusters.map((source) => {
+        const targets = links.filter((link) => link.source === source).map(({ target }) => target);
+        return [source.name, missingNamespaces(source.manifests, targets.flatMap(mirrorsOf))];
+      }),
+    ),
     hosts: Object.fromEntries(
       links.map(({ source, target }) => [`${source.name}->${target.name}`, hostsOf(source, target)]),
     ),
   };
 }
+
+const shownMirror = ({ name, namespace }: Mirror) => (namespace === "default" ? name : `${namespace}/${name}`);
 
 /** The Docker network of a stack's k3d clusters. */
 export function networkOf(stack: string): string {
@@ -157,63 +161,4 @@ function defaultPortBase(stack: string): number {
   if (stack === "dev") return 6440;
   const block = createHash("sha256").update(stack).digest().readUInt32BE(0) % 340;
   return 10_240 + 64 * block;
-}
-
-const exportLabel = "mirror.linkerd.io/exported";
-
-/** A Service that other clusters mirror, and the pods behind it that have their own names. */
-interface ExportedService {
-  name: string;
-  namespace: string;
-  /** Only a headless service's mirror gives its pods names. */
-  headless: boolean;
-  port: number | undefined;
-  pods: string[];
-}
-
-interface ServiceSpec {
-  clusterIP?: string;
-  ports?: { port: number }[];
-}
-
-interface StatefulSetSpec {
-  serviceName?: string;
-  replicas?: number;
-}
-
-function exportedServices(cluster: ClusterPlan): ExportedService[] {
-  const namespaceOf = ({ metadata }: Manifest) => metadata.namespace ?? "default";
-  return cluster.manifests
-    .filter(({ kind, metadata }) => kind === "Service" && metadata.labels?.[exportLabel] === "true")
-    .map((service) => {
-      const { name } = service.metadata;
-      const spec = (service.spec ?? {}) as ServiceSpec;
-      const pods = cluster.manifests
-        .filter((object) => object.kind === "StatefulSet" && namespaceOf(object) === namespaceOf(service))
-        .flatMap((object) => {
-          const { serviceName, replicas = 1 } = (object.spec ?? {}) as StatefulSetSpec;
-          return serviceName === name ? Array.from({ length: replicas }, (_, i) => `${object.metadata.name}-${i}`) : [];
-        });
-      const headless = spec.clusterIP === "None";
-      return { name, namespace: namespaceOf(service), headless, port: spec.ports?.[0]?.port, pods };
-    });
-}
-
-/**
- * Mirror services for a cluster's exported services: one per service, and one per StatefulSet pod behind a headless
- * service. Headless services without ports are skipped (linkerd2, cluster_watcher_headless.go).
- */
-function mirrorsOf(target: ClusterPlan): string[] {
-  return exportedServices(target)
-    .filter(({ headless, port }) => !headless || port !== undefined)
-    .flatMap(({ name, headless, pods }) => [name, ...(headless ? pods : [])])
-    .map((name) => `${name}-${target.name}`);
-}
-
-function hostsOf(source: ClusterPlan, target: ClusterPlan): string[] {
-  return exportedServices(target).flatMap(({ name, namespace, headless, port, pods }) => {
-    if (!headless || port === undefined || pods.length === 0) return [];
-    const service = `${name}-${target.name}.${namespace}.svc.${source.domain}:${port}`;
-    return [...pods.map((pod) => `${pod}.${service}`), service];
-  });
 }

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RefusedError } from "../../config/settings";
+import { urnsInState } from "../../config/state";
 import type { ClustersArgs } from ".";
 import { K3dNetwork, k3dSpec } from "./k3d";
 import { kwokSpec } from "./kwok";
@@ -17,12 +18,8 @@ import { claim } from "./local";
  */
 export async function claimClusters(name: string, { plan, settings, owner }: ClustersArgs): Promise<void> {
   const { runtime } = plan;
-  const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${plan.stack}`;
-  // A built-in function of the engine that reads the state: pulumi, pkg/resource/deploy/builtins.go.
-  const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName })) as {
-    outputs: Record<string, unknown>;
-  };
-  if (Object.keys(outputs).some((urn) => urn.includes("pulumi:providers:kubernetes::"))) {
+  const urns = await urnsInState(plan.stack);
+  if (urns.some((urn) => urn.includes("pulumi:providers:kubernetes::"))) {
     throw new RefusedError([
       `MESH_ONLY_CLAIMS is ${JSON.stringify(process.env.MESH_ONLY_CLAIMS)}, but stack ${plan.stack} has clusters already; ` +
         "npm start sets it, for the first update of a stack. Next: unset MESH_ONLY_CLAIMS",

@@ -53,6 +53,13 @@ const service = (name: string, spec: Record<string, unknown>, exported = "true",
   spec,
 });
 
+const federated = (name: string): Manifest => ({
+  apiVersion: "v1",
+  kind: "Service",
+  metadata: { name, labels: { "mirror.linkerd.io/federated": "member" } },
+  spec: { ports: [{ port: 80 }] },
+});
+
 const headless = { clusterIP: "None", ports: [{ port: 80 }] };
 
 test("stack dev has the demo's names and ports", () => {
@@ -171,7 +178,7 @@ const refused: { title: string; stack: string; raw: RawSettings; manifests?: Clu
     raw: {},
     manifests: { west: [service("s".repeat(59), headless)] },
     problem:
-      /^manifests export a service or pod whose mirror would be named s{59}-west \(64 characters\); allowed: at most 63.* Next: shorten its name, or the cluster's$/,
+      /^Service s{59}: a mirror would be named s{59}-west \(64 characters\); allowed: at most 63.* Next: shorten its name, or the cluster's$/,
   },
   {
     title: "a pod whose mirror's name is longer than Kubernetes takes",
@@ -179,6 +186,55 @@ const refused: { title: string; stack: string; raw: RawSettings; manifests?: Clu
     raw: {},
     manifests: { west: [service("s", headless), statefulSet("p".repeat(56), "s", 11)] },
     problem: /p{56}-10-west \(64 characters\)/,
+  },
+  {
+    title: "an export label that exports nothing",
+    stack: "dev",
+    raw: {},
+    manifests: { west: [service("s", headless, "yes")] },
+    problem: /exported of Service s is "yes"; allowed: "true", "remote-discovery", "false"\. Next: edit that line$/,
+  },
+  {
+    title: "a headless service whose pods listen on another port",
+    stack: "dev",
+    raw: {},
+    manifests: {
+      west: [service("s", { clusterIP: "None", ports: [{ port: 80, targetPort: 8080 }] }), statefulSet("p", "s")],
+    },
+    problem: /port 80 of the headless Service s has targetPort 8080; allowed: the same number.* Next: port: 8080$/,
+  },
+  {
+    title: "a headless service whose pods listen on another port, by name",
+    stack: "dev",
+    raw: {},
+    manifests: {
+      west: [
+        service("s", { clusterIP: "None", ports: [{ port: 80, targetPort: "http" }] }),
+        {
+          ...statefulSet("p", "s"),
+          spec: {
+            serviceName: "s",
+            template: { spec: { containers: [{ ports: [{ name: "http", containerPort: 8080 }] }] } },
+          },
+        },
+      ],
+    },
+    problem: /has targetPort http; allowed: the same number.* Next: port: 8080$/,
+  },
+  {
+    title: "mirrors of two clusters with one name",
+    stack: "dev",
+    raw: { clusters: ["hub", "east", "us-east"] },
+    manifests: { east: [service("db-us", headless)], "us-east": [service("db", headless)] },
+    problem:
+      /^Service db: in cluster hub the mirror of Service db of us-east \(.*\) would be named default\/db-us-east, and Service db-us of east \(.*\) has that name there; .* Next: rename one of them$/,
+  },
+  {
+    title: "a mirror with the name of a Service that the source has",
+    stack: "dev",
+    raw: {},
+    manifests: { east: [service("s-west", headless, "false")], west: [service("s", headless)] },
+    problem: /in cluster east the mirror of Service s of west .* named default\/s-west, and Service s-west of east/,
   },
 ];
 
@@ -232,15 +288,59 @@ const mirrorCases: { title: string; manifests: Manifest[]; mirrors: string[]; ho
     hosts: [],
   },
   {
-    title: "what is not exported as a mirror is not mirrored",
-    manifests: [service("s", headless, "false"), service("t", headless, "remote-discovery")],
+    title: "what is not exported is not mirrored",
+    manifests: [service("s", headless, "false"), statefulSet("p", "s", 2)],
     mirrors: [],
+    hosts: [],
+  },
+  {
+    title: "a service found by remote discovery has one mirror, and its pods have no names",
+    manifests: [service("s", headless, "remote-discovery"), statefulSet("p", "s", 2)],
+    mirrors: ["s-west"],
+    hosts: [],
+  },
+  {
+    title: "a federated service has the same name everywhere",
+    manifests: [federated("s")],
+    mirrors: ["s-federated"],
+    hosts: [],
+  },
+  {
+    title: "ordinals that do not begin at 0, and replicas without a number",
+    manifests: [
+      service("s", headless),
+      { ...statefulSet("p", "s"), spec: { serviceName: "s", replicas: null, ordinals: { start: 5 } } },
+    ],
+    mirrors: ["s-west", "p-5-west"],
+    hosts: ["p-5.s-west.default.svc.east.cluster.local:80", "s-west.default.svc.east.cluster.local:80"],
+  },
+  {
+    title: "several ports, of which UDP ones are not shown",
+    manifests: [
+      service("s", {
+        clusterIP: "None",
+        ports: [{ port: 80 }, { port: 53, protocol: "UDP" }, { port: 81, targetPort: 81 }],
+      }),
+      statefulSet("p", "s"),
+    ],
+    mirrors: ["s-west", "p-0-west"],
+    hosts: [
+      "p-0.s-west.default.svc.east.cluster.local:80",
+      "s-west.default.svc.east.cluster.local:80",
+      "p-0.s-west.default.svc.east.cluster.local:81",
+      "s-west.default.svc.east.cluster.local:81",
+    ],
+  },
+  {
+    title: "equal names in two namespaces",
+    manifests: [service("s", headless), service("s", headless, "true", "shop")],
+    mirrors: ["s-west", "shop/s-west"],
     hosts: [],
   },
   {
     title: "a StatefulSet of another namespace is another one",
     manifests: [service("s", headless, "true", "shop"), statefulSet("p", "s", 2), statefulSet("q", "s", 1, "shop")],
-    mirrors: ["s-west", "q-0-west"],
+    mirrors: ["shop/s-west", "shop/q-0-west"],
     hosts: ["q-0.s-west.shop.svc.east.cluster.local:80", "s-west.shop.svc.east.cluster.local:80"],
   },
 ];
@@ -252,6 +352,31 @@ for (const { title, manifests, mirrors, hosts } of mirrorCases) {
     assert.deepEqual(plan.hosts, { "east->west": hosts, "west->east": [] });
   });
 }
+
+test("services of one name in several clusters make one federated service, and one name in two namespaces is two", () => {
+  const shop = service("s-west", headless, "false", "shop");
+  const manifests = {
+    east: [federated("s"), shop],
+    west: [federated("s"), service("s", headless)],
+    north: [federated("s")],
+  };
+  assert.deepEqual(refusals("dev", { clusters: ["east", "west", "north"] }, manifests), []);
+});
+
+test("namespaces that are named and not made are planned, also where a service of theirs is mirrored", () => {
+  const made: Manifest = { apiVersion: "v1", kind: "Namespace", metadata: { name: "own" } };
+  const plan = makePlan(
+    "dev",
+    settings(
+      { clusters: ["east", "west", "hub"], links: [{ source: "east", target: "west" }] },
+      {
+        east: [made, service("a", headless, "false", "own"), service("b", headless, "false", "kube-system")],
+        west: [service("s", headless, "true", "shop"), service("t", headless, "false", "private")],
+      },
+    ),
+  );
+  assert.deepEqual(plan.namespaces, { east: ["shop"], west: ["private", "shop"], hub: [] });
+});
 
 const runtime = fc.constantFrom("k3d", "kwok");
 const clusterName = fc.oneof(
