@@ -41,7 +41,9 @@ export class Workloads extends pulumi.ComponentResource {
       ([namespace, metadata]) => new k8s.core.v1.NamespacePatch(`${name}-${namespace}`, { metadata }, { parent: this }),
     );
     const implied = namespaces.map(namespace);
-    const objects = [...implied, ...manifests.filter((object) => !isGiven(object)).map(withInjection)];
+    const objects = [...implied, ...manifests.filter((object) => !isGiven(object)).map(withInjection)].map((object) =>
+      isLocal(cluster) && isUnanswered(object, manifests) ? notAwaited(object, this) : object,
+    );
     const scaled = autoscaled(manifests);
     // The namespace may have been there before, and may hold objects of others.
     const kept = (object: Manifest) => (implied.includes(object) && !isLocal(cluster) ? { retainOnDelete: true } : {});
@@ -80,6 +82,23 @@ function merged(one: Manifest["metadata"], other?: Manifest["metadata"]): Manife
 function withInjection(object: Manifest): Manifest {
   if (!isNamespace(object)) return object;
   return { ...object, metadata: merged({ name: "", annotations: injected }, object.metadata) };
+}
+
+/** Whether an Ingress has no controller: nothing gives it an address, and Pulumi would wait for one for ten minutes. */
+function isUnanswered({ apiVersion, kind }: Manifest, manifests: Manifest[]): boolean {
+  return (
+    kind === "Ingress" &&
+    apiVersion.startsWith("networking.k8s.io/") &&
+    !manifests.some((other) => other.kind === "IngressClass")
+  );
+}
+
+function notAwaited(ingress: Manifest, parent: pulumi.Resource): Manifest {
+  const { name, annotations } = ingress.metadata;
+  const why = "no manifest of its cluster has an IngressClass, so nothing answers at it, and the update does not wait";
+  void pulumi.log.info(`Ingress ${name}: ${why}`, parent);
+  const metadata = { ...ingress.metadata, annotations: { "pulumi.com/skipAwait": "true", ...annotations } };
+  return { ...ingress, metadata };
 }
 
 /**

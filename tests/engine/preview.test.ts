@@ -49,23 +49,71 @@ test("a state in which the provider's own groups hold the objects, as before 202
   assert.deepEqual(await agree(), []);
 });
 
+/** Pulumi waits for these. kwok's stages make them ready. */
+const metadata = { name: "web", namespace: "shop" };
+const template = { spec: { containers: [{ name: "web", image: "nginx:1.29" }], restartPolicy: "Never" } };
+const rule = { http: { paths: [{ path: "/", pathType: "Prefix", backend: { service: { name: "web", port: { number: 80 } } } }] } }; // prettier-ignore
+const claim = { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } };
+const labels = { app: "web" };
+const awaited = {
+  kind: "List",
+  apiVersion: "v1",
+  items: [
+    { apiVersion: "v1", kind: "Service", metadata, spec: { selector: labels, ports: [{ port: 80 }] } },
+    { apiVersion: "v1", kind: "PersistentVolumeClaim", metadata, spec: claim },
+    {
+      apiVersion: "apps/v1",
+      kind: "StatefulSet",
+      metadata,
+      spec: {
+        ...{ serviceName: "web", replicas: 2, selector: { matchLabels: labels } },
+        template: { metadata: { labels }, spec: { containers: template.spec.containers } },
+        volumeClaimTemplates: [{ metadata: { name: "data" }, spec: claim }],
+      },
+    },
+    {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "IngressClass",
+      metadata: { name: "web" },
+      spec: { controller: "example.com/web" },
+    },
+    { apiVersion: "networking.k8s.io/v1", kind: "Ingress", metadata, spec: { rules: [rule] } },
+    { apiVersion: "batch/v1", kind: "Job", metadata, spec: { template } },
+    {
+      apiVersion: "policy/v1",
+      kind: "PodDisruptionBudget",
+      metadata,
+      spec: { maxUnavailable: 1, selector: { matchLabels: labels } },
+    },
+  ],
+};
+
 test("a manifest changed, one added, one removed", async () => {
   stack.editManifest("west/nginx-statefulset.yaml", (text) => text.replace("replicas: 3", "replicas: 2"));
   const added =
     "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: prices, namespace: shop}\n";
-  fs.writeFileSync(path.join(stack.checkout, "manifests/east/shop.yaml"), added);
+  fs.mkdirSync(path.join(stack.checkout, "manifests/east/shop"));
+  fs.writeFileSync(path.join(stack.checkout, "manifests/east/shop/shop.yaml"), added);
+  fs.writeFileSync(path.join(stack.checkout, "manifests/east/shop/awaited.json"), JSON.stringify(awaited));
   fs.rmSync(path.join(stack.checkout, "manifests/west/nginx-deployment.yaml"));
   const done = await agree();
-  const workloads = named(done, /-workloads:/)
-    .map(({ op, name, diff }) => [op, name, ...diff].join(" "))
-    .sort();
-  assert.deepEqual(workloads, [
-    "create mesh-east-workloads:shop",
-    "create mesh-east-workloads:shop/prices",
-    "delete mesh-west-workloads:default/nginx-deploy",
-    "delete mesh-west-workloads:default/nginx-invalid-deploy-svc",
-    "update mesh-west-workloads:default/nginx-set spec.replicas",
-  ]);
+  const workloads = new Set(
+    named(done, /-workloads:/)
+      .map(({ op, name, diff }) => [op, name, ...diff].join(" "))
+      .sort(),
+  );
+  assert.deepEqual(
+    [...workloads],
+    [
+      "create mesh-east-workloads:shop",
+      "create mesh-east-workloads:shop/prices",
+      "create mesh-east-workloads:shop/web",
+      "create mesh-east-workloads:web",
+      "delete mesh-west-workloads:default/nginx-deploy",
+      "delete mesh-west-workloads:default/nginx-invalid-deploy-svc",
+      "update mesh-west-workloads:default/nginx-set spec.replicas",
+    ],
+  );
 });
 
 test("the proxies' log level", async () => {

@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path";
 import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
-import { loadBalancerStage } from "../../components/clusters/lifecycle/kwok";
+import { stages } from "../../components/clusters/lifecycle/kwokSimulation";
 
 const exec = promisify(execFile);
 
@@ -63,7 +63,7 @@ export async function createKwok(name: string, podPorts: readonly PodPort[] = []
       metadata: { name: "pods" },
       spec: { forwards },
     },
-    loadBalancerStage,
+    ...stages,
   ];
   await writeFile(config, documents.map((document) => stringify(document)).join("---\n"));
   const flags = Object.entries(binaries).flatMap(([flag, binary]) => {

@@ -11,7 +11,8 @@ import { endLeftRunning } from "../../../lib/processes";
 import { outputOf } from "../../../lib/run";
 import { runVerb } from "../../../lib/verbs";
 import { endOrphanedPlugins } from "../../../lib/orphanedPlugins";
-import { kubernetesVersion, kwokLoadBalancer, type LocalSpec, variable } from "./spec";
+import { schedulerConfiguration, stages, withoutVolumeBinder } from "./kwokSimulation";
+import { kubernetesVersion, type LocalSpec, variable } from "./spec";
 
 async function create(spec: LocalSpec, owner: string): Promise<void> {
   await refuseOthers(kwok, spec.name, owner);
@@ -22,6 +23,7 @@ async function create(spec: LocalSpec, owner: string): Promise<void> {
 
   const config = path.join(clusterDirectory(spec.name), "kwok.yaml");
   await writePrivately(config, configuration(spec));
+  await writePrivately(schedulerFile(spec.name), stringify(schedulerConfiguration));
   const fresh = `${ownKubeconfig(spec.name)}.new`;
   await fs.rm(fresh, { force: true });
   const binaries = await localBinaries();
@@ -92,6 +94,11 @@ function kwokDirectory(name: string): string {
   return path.join(process.env.KWOK_WORKDIR ?? path.join(os.homedir(), ".kwok"), "clusters", name);
 }
 
+/** kwokctl copies it into its own directory. */
+function schedulerFile(name: string): string {
+  return path.join(clusterDirectory(name), "scheduler.yaml");
+}
+
 /** Written before kwokctl runs, so that a half-made cluster has a known owner. */
 function signature(name: string): string {
   return path.join(kwokDirectory(name), "mesh-owner");
@@ -101,23 +108,6 @@ function signature(name: string): string {
 function beingCleared(name: string): string {
   return path.join(clusterDirectory(name), "being-cleared");
 }
-
-/** Gives a LoadBalancer Service its address. Nothing else does on kwok, and Pulumi rightly waits for one. */
-export const loadBalancerStage = {
-  apiVersion: "kwok.x-k8s.io/v1alpha1",
-  kind: "Stage",
-  metadata: { name: "service-load-balancer" },
-  spec: {
-    resourceRef: { apiGroup: "v1", kind: "Service" },
-    selector: {
-      matchExpressions: [
-        { key: ".spec.type", operator: "In", values: ["LoadBalancer"] },
-        { key: ".status.loadBalancer.ingress", operator: "DoesNotExist" },
-      ],
-    },
-    next: { statusTemplate: `loadBalancer:\n  ingress:\n  - ip: ${kwokLoadBalancer}\n` },
-  },
-};
 
 /**
  * Sets every port. Otherwise kwokctl picks free ones, and two at once pick the same. etcd's peer port has no flag.
@@ -135,9 +125,15 @@ function configuration(spec: LocalSpec): string {
   const kwokctl = {
     apiVersion: "config.kwok.x-k8s.io/v1alpha1",
     kind: "KwokctlConfiguration",
-    options: { runtime: "binary", kubeVersion: kubernetesVersion, ...ports },
+    options: {
+      runtime: "binary",
+      kubeVersion: kubernetesVersion,
+      kubeSchedulerConfig: schedulerFile(spec.name),
+      ...ports,
+    },
+    componentsPatches: [withoutVolumeBinder],
   };
-  return [kwokctl, loadBalancerStage].map((document) => stringify(document)).join("---\n");
+  return [kwokctl, ...stages].map((document) => stringify(document)).join("---\n");
 }
 
 /** Binaries on PATH, which kwokctl would download otherwise. */

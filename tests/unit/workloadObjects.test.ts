@@ -1,4 +1,4 @@
-/** The namespaces that a cluster's workloads need, and the guard against an empty folder. On Pulumi's mocks. */
+/** What Workloads adds to the manifests, and the guard against an empty folder. On Pulumi mocks. */
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
@@ -115,6 +115,16 @@ test("a manifest of a namespace that Kubernetes makes is a patch: nobody can del
 
 test("without a manifest the default namespace's patch has injection alone", async () => {
   assert.deepEqual(metadataOf(await made([], []), "mesh-east-default"), { name: "default", annotations: inject });
+});
+
+test("an update does not wait for an Ingress that nothing answers", async () => {
+  const ingress = { apiVersion: "networking.k8s.io/v1", kind: "Ingress", metadata: { name: "web" } };
+  const ingressClass = { apiVersion: "networking.k8s.io/v1", kind: "IngressClass", metadata: { name: "nginx" } };
+  const annotations = async (...how: Parameters<typeof made>) =>
+    metadataOf(await made(...how), "mesh-east-workloads:default/web")?.annotations;
+  assert.deepEqual(await annotations([ingress], []), { "pulumi.com/skipAwait": "true" });
+  assert.deepEqual(await annotations([ingress, ingressClass], []), undefined);
+  assert.deepEqual(await annotations([ingress], [], false), undefined);
 });
 
 const urn = (name: string) => `urn:pulumi:dev::mesh::mesh:index:Mesh$kubernetes:core/v1:Service::${name}`;
