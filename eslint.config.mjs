@@ -33,24 +33,28 @@ const folders = [...new Set(Object.keys(layers).map((layer) => layer.replace(/\/
 function layerRule([layer, below]) {
   const [folder = layer, ...inside] = layer.split("/");
   const foreign = folders.filter((one) => one !== folder && !below.includes(one)).join("|");
-  const patterns = [`^(\\.\\./)+(${foreign}|index)(/|$)`];
+  const patterns = [`^(\\./)*(\\.\\./)+(${foreign}|index)(/|$)`];
   // A folder within a folder knows nothing of those around it.
   if (inside.length > 0) patterns.push(`^(\\.\\./){1,${inside.length}}[^./]`);
   const message = `${layer}/ may import from: ${below.join(", ") || "nothing else"} (docs/architecture.md)`;
+  return { files: [`${layer}/**/*.ts`, `${layer}/**/*.mjs`], rules: refusing(patterns, message) };
+}
+
+/**
+ * @param {string[]} patterns of imported paths
+ * @param {string} message
+ * @returns {import("typescript-eslint").ConfigWithExtends["rules"]}
+ */
+function refusing(patterns, message) {
+  const nodes = ["ImportExpression", "TSImportType"];
+  const selectors = patterns.flatMap((regex) =>
+    nodes.map((node) => `${node}[source.value=/${regex.replaceAll("/", "\\/")}/]`),
+  );
+  // A path that is put together could lead anywhere.
+  selectors.push("ImportExpression > TemplateLiteral[quasis.0.value.raw=/^\\./]");
   return {
-    files: [`${layer}/**/*.ts`, `${layer}/**/*.mjs`],
-    rules: {
-      "no-restricted-imports": ["error", { patterns: patterns.map((regex) => ({ regex, message })) }],
-      "no-restricted-syntax": [
-        "error",
-        ...patterns.flatMap((regex) =>
-          ["ImportExpression", "TSImportType"].map((node) => ({
-            selector: `${node}[source.value=/${regex.replaceAll("/", "\\/")}/]`,
-            message,
-          })),
-        ),
-      ],
-    },
+    "no-restricted-imports": ["error", { patterns: patterns.map((regex) => ({ regex, message })) }],
+    "no-restricted-syntax": ["error", ...selectors.map((selector) => ({ selector, message }))],
   };
 }
 
@@ -77,19 +81,10 @@ export default tseslint.config(
   },
   {
     files: ["index.ts"],
-    rules: {
-      "no-restricted-imports": [
-        "error",
-        {
-          patterns: [
-            {
-              regex: `^\\./(${folders.filter((folder) => !indexMayImport.includes(folder)).join("|")})(/|$)`,
-              message: `index.ts may import from: ${indexMayImport.join(", ")} (docs/architecture.md)`,
-            },
-          ],
-        },
-      ],
-    },
+    rules: refusing(
+      [`^\\./(${folders.filter((folder) => !indexMayImport.includes(folder)).join("|")})(/|$)`],
+      `index.ts may import from: ${indexMayImport.join(", ")} (docs/architecture.md)`,
+    ),
   },
   // Outer folders first: the rule of a folder within takes the place of the one around it.
   ...Object.entries(layers)

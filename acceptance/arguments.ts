@@ -1,5 +1,5 @@
 import * as path from "node:path";
-import { listOf, newCommand, parse, takesStack } from "../lib/commandLine";
+import { listOf, newCommand, parse, takesStack, writableFile } from "../lib/commandLine";
 import { UserError } from "../lib/run";
 
 /** The command line of `npm run acceptance`. */
@@ -32,8 +32,8 @@ export function parseArguments(words: string[], steps: readonly { id: string; ti
     .option("--only <steps>", "only these; without up-from-nothing they run on a stack that is up", listOf(ids))
     .option("--skip <steps>", "all steps but these", listOf(ids))
     .option("--keep", "do not destroy the stack at the end", false)
-    .option("--json <file>", "write the report as JSON")
-    .option("--junit <file>", "write the report as JUnit XML")
+    .option("--json <file>", "write the report as JSON", writableFile)
+    .option("--junit <file>", "write the report as JUnit XML", writableFile)
     .option("--require-linkerd", "refuse to run where there is no linkerd on PATH and LINKERD is not set", false)
     .addHelpText(
       "after",

@@ -36,6 +36,9 @@ export async function run(words: string[]): Promise<number> {
   const docker = await dockerProblem();
   if (docker) throw new UserError(docker);
 
+  // `npm run env`, which previews run, creates only a stack that has a settings file.
+  const { file } = readStackFile(stack);
+  if (!fs.existsSync(file)) fs.writeFileSync(file, "config: {}\n");
   const product = await Product.open(stack, await stackEnvironment(stack, runtime), randomBytes(6).toString("hex"));
   try {
     refuse(told, (await product.resources()) > 0);

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { InvalidArgumentError } from "commander";
-import { listOf, newCommand, parse, wholeNumber } from "../lib/commandLine";
+import { listOf, newCommand, parse, wholeNumber, writableFile } from "../lib/commandLine";
 import { root, stateDirectory } from "../lib/paths";
 import { chooseCharts } from "../tools/charts";
 import { prepareTools, searching } from "../tools/prepare";
@@ -72,7 +72,7 @@ export function parseArguments(words: string[]): BenchArguments {
   )
     .option("--rounds <number>", "how often each figure is measured", wholeNumber(1), 3)
     .option("--only <measure>", `only these, repeatable: ${names.join(", ")}`, listOf(names))
-    .option("--json <file>", "write the figures as JSON")
+    .option("--json <file>", "write the figures as JSON", writableFile)
     .option("--plot <file.svg>", "where the picture goes", path.join(stateDirectory, "bench.svg"))
     .option(
       "--charts <directory>",

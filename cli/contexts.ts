@@ -14,9 +14,10 @@ export async function run(words: string[]): Promise<number> {
     throw new UserError("contexts of existing clusters are yours: nothing is written");
   const env = await existingStackEnvironment(stack);
   const { kubeconfigs, clusters } = (await stackOutputs(stack, env, "--show-secrets")) as {
-    kubeconfigs: Record<string, string>;
-    clusters: Record<string, { context: string }>;
+    kubeconfigs?: Record<string, string>;
+    clusters?: Record<string, { context: string }>;
   };
+  if (!kubeconfigs || !clusters) throw new UserError(`stack ${stack} is not up. Next: npm start -- ${stack}`);
   for (const [name, kubeconfig] of Object.entries(kubeconfigs)) {
     await addContext(kubeconfig);
     say(`${clusters[name]?.context} is in ${userKubeconfig()}`);

@@ -1,4 +1,4 @@
-import { stackEnvironment } from "../stacks/environment";
+import { environmentWithoutCharts } from "../stacks/environment";
 import { existingStackEnvironment } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 
@@ -10,6 +10,8 @@ import { chooseRuntime } from "../stacks/stackFile";
  */
 export async function enterStack(stack: string, outputs?: string): Promise<void> {
   const env =
-    outputs === undefined ? await existingStackEnvironment(stack) : await stackEnvironment(stack, chooseRuntime(stack));
+    outputs === undefined
+      ? await existingStackEnvironment(stack)
+      : await environmentWithoutCharts(chooseRuntime(stack));
   Object.assign(process.env, env);
 }

@@ -10,14 +10,16 @@ import { chooseRuntime, readStackFile } from "../stacks/stackFile";
 export async function run(words: string[]): Promise<number> {
   const command = newCommand(
     "env",
-    "Print the environment in which pulumi, run by hand, behaves as it does in the npm scripts.",
+    "Print the environment in which pulumi, run by hand, behaves as in the npm scripts. Prepares the tools, and creates the stack in the backend if its settings file exists.",
     {
       'eval "$(npm run -s env -- dev)"': "then: pulumi preview, pulumi up, pulumi destroy",
     },
   );
   const stack = parse(takesStack(command), words).args[0] as string;
   if (isKnownAbsent(stack) && !fs.existsSync(readStackFile(stack).file)) {
-    throw new UserError(`stack ${stack} does not exist, and Pulumi.${stack}.yaml neither. Next: npm start -- ${stack}`);
+    throw new UserError(
+      `stack ${stack} does not exist, and there is no Pulumi.${stack}.yaml. Next: npm start -- ${stack}`,
+    );
   }
   const runtime = chooseRuntime(stack);
   const directories = await prepareTools(runtime);

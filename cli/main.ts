@@ -17,7 +17,7 @@ const commands: Record<string, Command> = {
   rebuild: { summary: "delete one cluster and create it again", load: () => import("./rebuild.js") },
   rotate: { summary: "renew certificates", load: () => import("./rotate.js") },
   contexts: { summary: "put contexts into your kubeconfig again", load: () => import("./contexts.js") },
-  env: { summary: "type pulumi by hand", load: () => import("./env.js") },
+  env: { summary: "print the environment for pulumi by hand", load: () => import("./env.js") },
   timeline: { summary: "show what the last update waited for", load: () => import("../timeline/main.js") },
   bench: { summary: "measure what a user waits for", load: () => import("../bench/main.js") },
   acceptance: { summary: "the whole life cycle on real clusters", load: () => import("../acceptance/main.js") },
@@ -33,9 +33,11 @@ const commands: Record<string, Command> = {
 export async function main([name, ...words]: string[]): Promise<number> {
   const command = commands[name ?? ""];
   if (!command) {
-    say(`command is ${name ?? "missing"}; allowed:`);
-    for (const [known, { summary }] of Object.entries(commands)) say(`  ${npmName(known).padEnd(24)} ${summary}`);
-    return 2;
+    const isHelp = name === "--help" || name === "-h";
+    if (!isHelp) say(`command is ${name ?? "missing"}; allowed:`);
+    for (const [known, { summary }] of Object.entries(commands))
+      say(`  ${npmName(known).replace(/ --$/, "").padEnd(22)} ${summary}`);
+    return isHelp ? 0 : 2;
   }
   try {
     return await (await command.load()).run(words);

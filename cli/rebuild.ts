@@ -1,5 +1,5 @@
 import { say, UserError } from "../lib/run";
-import { existingStackEnvironment, update } from "../stacks/stack";
+import { existingStackEnvironment, stackState, update } from "../stacks/stack";
 import { chooseRuntime, readStackFile } from "../stacks/stackFile";
 import { newCommand, parse, stackName } from "../lib/commandLine";
 import { start } from "./start";
@@ -25,6 +25,10 @@ export async function run(words: string[]): Promise<number> {
     );
   }
   const env = await existingStackEnvironment(stack);
+  const claim = `::mesh-${cluster}-claim"`;
+  if (!JSON.stringify(await stackState(stack, env)).includes(claim)) {
+    throw new UserError(`stack ${stack} has no cluster ${cluster} yet. Next: npm start -- ${stack}`);
+  }
   say(`Deleting cluster ${cluster} of stack ${stack} and all that depends on it, then creating it again`);
   const target = `**Cluster$command:local:Command::mesh-${cluster}-claim`;
   const code = await update("destroy", stack, ["--target", target, "--target-dependents"], {

@@ -61,7 +61,7 @@ export async function run(words: string[]): Promise<number> {
   const command = newCommand("rotate", "Get new certificates, and restart the pods that need them.", {
     "npm run rotate -- issuers": "new issuers under the same trust anchor (about a minute on k3d)",
     "npm run rotate -- anchor dev": "a new trust anchor, in four updates (about five minutes on k3d)",
-  }).addArgument(new Argument("<what>", "what is renewed").choices(["issuers", "anchor"]));
+  }).addArgument(new Argument("<certificates>", "what is renewed").choices(["issuers", "anchor"]));
   const [kind, stack] = parse(takesStack(command), words).args as ["issuers" | "anchor", string];
   const stepsOf = { issuers: issuerSteps, anchor: anchorSteps }[kind];
   const { file, get } = readStackFile(stack);

@@ -11,8 +11,11 @@ import { whyInstall } from "./installed.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-if (Number(process.versions.node.split(".")[0]) < 20) {
-  console.error(`Node.js is ${process.versions.node}; allowed: 20 or later. Next: install it from https://nodejs.org`);
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 3)) {
+  console.error(
+    `Node.js is ${process.versions.node}; allowed: 20.3 or later. Next: install it from https://nodejs.org`,
+  );
   process.exit(1);
 }
 

@@ -65,6 +65,7 @@ export interface Outputs {
 
 /** The summary of a stack that is up, with commands to type next. */
 export function describe(stack: string, { runtime, clusters, mirrors, curl }: Outputs, seconds: number): string {
+  const isSimulated = runtime === "kwok";
   const other = stack === "rehearsal" ? "" : ` -- ${stack}`;
   return [
     "",
@@ -73,13 +74,12 @@ export function describe(stack: string, { runtime, clusters, mirrors, curl }: Ou
       ([name, { context, domain, gateway }]) => `  ${name}: context ${context}, domain ${domain}, gateway ${gateway}`,
     ),
     "",
-    "Mirrored services:",
+    isSimulated ? "Services that Linkerd would mirror:" : "Mirrored services:",
     ...Object.entries(mirrors).map(([link, names]) => `  ${link}: ${names.join(", ") || "none"}`),
     "",
-    ...(runtime === "kwok"
-      ? ["Its pods are simulated: no traffic flows. On k3d (npm start -- dev) mirrors appear and these commands work:"]
-      : ["Try:"]),
-    ...curl.map((command) => `  ${command}`),
+    ...(isSimulated
+      ? ["Its pods are simulated: no service is mirrored, and no traffic flows. With Docker: npm start -- dev"]
+      : ["Try:", ...curl.map((command) => `  ${command}`)]),
     "",
     "Next:",
     ...Object.values(clusters)

@@ -1,6 +1,6 @@
 import { defaultStack, newCommand, parse, takesStack } from "../lib/commandLine";
 import { say } from "../lib/run";
-import { stackEnvironment } from "../stacks/environment";
+import { environmentWithoutCharts } from "../stacks/environment";
 import { isKnownAbsent, stackExists, update } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 import { pulumiFlags, takesPulumiFlags } from "./pulumiFlags";
@@ -16,7 +16,7 @@ export async function run(words: string[]): Promise<number> {
   const flags = pulumiFlags(command);
   if (isKnownAbsent(stack)) return nothingToDo(stack);
   const runtime = chooseRuntime(stack);
-  const env = await stackEnvironment(stack, runtime);
+  const env = await environmentWithoutCharts(runtime);
   if (!(await stackExists(stack, env))) return nothingToDo(stack);
   const code = await update("destroy", stack, flags, env);
   if (code !== 0) {

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import * as path from "node:path";
 import { Command, CommanderError, InvalidArgumentError, type OptionValues } from "commander";
 import { UserError } from "./run";
 
@@ -45,7 +46,10 @@ export function parse<Options extends object>(
     if (error.exitCode === 0) throw new HelpShown();
     const problem = error.message
       .replace(/^error: /, "")
-      .replace(/^command-argument value '(.*)' is invalid for argument '(\w+)'/, "$2 is '$1'")
+      .replace(/^option '(?:-\w, )?(--[\w-]+)[^']*' argument '(.*)' is invalid/, '$1 is "$2"')
+      .replace(/^command-argument value '(.*)' is invalid for argument '(\w+)'/, '$2 is "$1"')
+      .replace(/\. Allowed(?: choices are|:) /, "; allowed: ")
+      .replace(/^too many arguments\. .*$/, `too many arguments: ${command.args.join(" ")}`)
       .replace(/\.$/, "");
     throw new UserError(`${problem}. Next: ${command.name()} --help`);
   }
@@ -90,6 +94,12 @@ export function takesStack(command: Command, fallback = defaultStack): Command {
 export function stackName(name: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name)) return name;
   throw new InvalidArgumentError('Allowed: letters, digits, ".", "-", "_"');
+}
+
+/** For an option that takes a file to write. */
+export function writableFile(file: string): string {
+  if (fs.existsSync(path.dirname(path.resolve(file)))) return file;
+  throw new InvalidArgumentError("Allowed: a file in an existing directory");
 }
 
 /** For an option that takes a file. */

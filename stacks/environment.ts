@@ -17,6 +17,11 @@ export async function pulumiEnvironment(stack: string, runtime: Runtime): Promis
   return { ...backendEnvironment(), ...providerEnvironment(runtime), ...charts };
 }
 
+/** For pulumi commands that do not run the program, such as `destroy` and `stack output`. Nobody asks for charts. */
+export async function environmentWithoutCharts(runtime: Runtime): Promise<Environment> {
+  return { ...backendEnvironment(), ...providerEnvironment(runtime), ...searching(await prepareTools(runtime)) };
+}
+
 /**
  * The kubernetes provider's setting for local clusters, as in components/clusters/local.ts. Versions before 4.29 read
  * it from the environment only, and offline/ builds such a version.

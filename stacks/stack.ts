@@ -7,7 +7,7 @@ import { PodWatch } from "./pods/watch";
 import { hasLogin } from "../tools/pulumiHome";
 import { capture, type Environment, run, say, UserError } from "../lib/run";
 import { recoverFromCrash } from "./crashRecovery";
-import { stackEnvironment } from "./environment";
+import { environmentWithoutCharts } from "./environment";
 import { chooseRuntime, configFlags, copies, project } from "./stackFile";
 
 /** Whether the default backend is in use and lacks the stack. Works without pulumi, which may not be installed yet. */
@@ -34,7 +34,7 @@ export async function stackExists(stack: string, env: Environment): Promise<bool
 export async function existingStackEnvironment(stack: string): Promise<Environment> {
   const refusal = new UserError(`stack ${stack} does not exist. Next: npm start -- ${stack}`);
   if (isKnownAbsent(stack)) throw refusal;
-  const env = await stackEnvironment(stack, chooseRuntime(stack));
+  const env = await environmentWithoutCharts(chooseRuntime(stack));
   if (!(await stackExists(stack, env))) throw refusal;
   return env;
 }

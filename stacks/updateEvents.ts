@@ -33,7 +33,7 @@ interface State {
   parent?: string;
 }
 
-interface Metadata {
+interface RecordedStep {
   op: string;
   urn: string;
   provider?: string;
@@ -45,13 +45,13 @@ interface Metadata {
  * The events that show a start or an end:
  * https://pkg.go.dev/github.com/pulumi/pulumi/sdk/v3/go/common/apitype#EngineEvent
  */
-interface EngineEvent {
+interface RecordedEvent {
   /** Milliseconds since 1970, added by stacks/eventLog.ts. The engine's own timestamp is in seconds. */
   received?: number;
   timestamp: number;
-  resourcePreEvent?: { metadata: Metadata };
-  resOutputsEvent?: { metadata: Metadata };
-  resOpFailedEvent?: { metadata: Metadata };
+  resourcePreEvent?: { metadata: RecordedStep };
+  resOutputsEvent?: { metadata: RecordedStep };
+  resOpFailedEvent?: { metadata: RecordedStep };
   summaryEvent?: { result?: string; resourceChanges?: Record<string, number> };
 }
 
@@ -63,8 +63,8 @@ interface EngineEvent {
 export function readUpdate(log: string): Update {
   // A killed writer may leave half a line at the end.
   const lines = log.split("\n").slice(0, -1);
-  const events = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as EngineEvent);
-  const time = (event: EngineEvent) => event.received ?? event.timestamp * 1000;
+  const events = lines.filter((line) => line !== "").map((line) => JSON.parse(line) as RecordedEvent);
+  const time = (event: RecordedEvent) => event.received ?? event.timestamp * 1000;
   const [first, last] = [events[0], events.at(-1)];
   if (!first || !last) throw new Error("the event log contains no event");
   const began = time(first);
@@ -98,7 +98,7 @@ export function readUpdate(log: string): Update {
   };
 }
 
-function newStep({ op, urn, provider, ...states }: Metadata, start: number): Step {
+function newStep({ op, urn, provider, ...states }: RecordedStep, start: number): Step {
   const state = states.new ?? states.old;
   return {
     urn,
@@ -113,7 +113,7 @@ function newStep({ op, urn, provider, ...states }: Metadata, start: number): Ste
 }
 
 /** Includes the operation, because a replacement has several steps with one URN. */
-function key({ urn, op }: Metadata): string {
+function key({ urn, op }: RecordedStep): string {
   return `${op} ${urn}`;
 }
 

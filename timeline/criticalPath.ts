@@ -32,7 +32,9 @@ export function criticalPath(update: Update, graph: Graph): PathStep[] {
     seen.add(step);
     const { start, parent } = step;
     const earlier = neighbours(step).filter((other) => !seen.has(other) && other.start <= start);
-    const before = latest(earlier, start + slack);
+    // Deletes that belong to no replacement begin when everything else has ended.
+    const rest = step.op === "delete" ? done.filter((other) => !seen.has(other) && other.start <= start) : [];
+    const before = latest(earlier, start + slack) ?? latest(rest, start + slack);
     const ready = Math.min(before ? endOf(before) : 0, start);
     const component = update.steps.find(({ urn }) => urn === parent);
     const registered = component && !component.custom ? Math.min(Math.max(component.start, ready), start) : ready;

@@ -1,12 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { existingFile, newCommand, parse, takesStack } from "../lib/commandLine";
-import { backendEnvironment } from "../stacks/backend";
+import { existingFile, newCommand, parse, takesStack, writableFile } from "../lib/commandLine";
 import { root, stateDirectory } from "../lib/paths";
-import { prepareTools, searching } from "../tools/prepare";
-import { type Environment } from "../lib/run";
-import { stackState } from "../stacks/stack";
-import { chooseRuntime } from "../stacks/stackFile";
+import { existingStackEnvironment, stackState } from "../stacks/stack";
 import { criticalPath } from "./criticalPath";
 import { lastLog, readUpdate } from "../stacks/updateEvents";
 import { readGraph, type State } from "./graph";
@@ -29,9 +25,9 @@ export interface TimelineArguments {
  */
 export async function run(args: string[]): Promise<number> {
   const { stack, out, events } = parseArguments(args);
+  const env = await existingStackEnvironment(stack);
   const log = events ?? lastLog(path.join(stateDirectory, "events"), stack);
   const update = readUpdate(fs.readFileSync(log, "utf8"));
-  const env: Environment = { ...backendEnvironment(), ...searching(await prepareTools(chooseRuntime(stack))) };
   const graph = readGraph((await stackState(stack, env)) as State);
 
   const placeOf = placesOf(update);
@@ -49,7 +45,7 @@ export function parseArguments(words: string[]): TimelineArguments {
     "npm run timeline -- dev": "the last update by npm start, stop, rotate or rebuild",
     "npm run timeline -- dev --events events.json": "of pulumi up --event-log events.json",
   })
-    .option("--out <file.svg>", "where the picture goes (default: .state/timeline-<stack>.svg)")
+    .option("--out <file.svg>", "where the picture goes (default: .state/timeline-<stack>.svg)", writableFile)
     .option("--events <file>", "what the engine wrote, instead of the last update by an npm script", existingFile);
   const { args, options } = parse<{ out?: string; events?: string }>(takesStack(command), words);
   const stack = args[0] as string;

@@ -11,7 +11,7 @@ export interface Place {
 }
 
 /** Name of the program's root component (index.ts). All other names begin with it. */
-const root = "mesh";
+const meshName = "mesh";
 
 /** Finds each step's place, using only the URNs and parents of the update's steps. */
 export function placesOf({ steps }: Update): (step: Step) => Place {
@@ -33,7 +33,7 @@ function groupOf(step: Step, clusters: string[]): string {
   const name = short(provider.type.endsWith("pulumi:providers:kubernetes") ? provider.name : split(step.urn).name);
   const matches = clusters.filter((cluster) => new RegExp(`^${cluster}($|[-:])`).test(name));
   // The longest match, because one cluster's name may begin with another's.
-  return matches.sort((a, b) => b.length - a.length)[0] ?? root;
+  return matches.sort((a, b) => b.length - a.length)[0] ?? meshName;
 }
 
 function clusterNames(steps: Step[]): string[] {
@@ -57,5 +57,5 @@ function lastWord(type: string): string {
 }
 
 function short(name: string): string {
-  return name.startsWith(`${root}-`) ? name.slice(root.length + 1) : name;
+  return name.startsWith(`${meshName}-`) ? name.slice(meshName.length + 1) : name;
 }

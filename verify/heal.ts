@@ -64,7 +64,7 @@ async function repairFaults(asking: Omit<Asking, "tell">, tell: Asking["tell"], 
   );
   for (const why of unasked) console.log(`not looked at: ${why}`);
   if (damaged.length === 0) {
-    console.log("There is no fault: nothing was done.");
+    console.log("No fault was found: nothing was done.");
     return true;
   }
   const repairs = distinct(damaged.flatMap((asked) => asked.repairs));

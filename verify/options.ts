@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
-import { listOf, newCommand, parse, takesStack, wholeNumber } from "../lib/commandLine";
+import { existingFile, listOf, newCommand, parse, takesStack, wholeNumber, writableFile } from "../lib/commandLine";
+import { UserError } from "../lib/run";
 import { externalParts, groups, type ExternalPart } from "./check";
 import { checks } from "./allChecks";
 
@@ -37,14 +38,21 @@ export function verifyOptions(words: string[]): Options {
     },
   )
     .option("--only <group|id>", `only these, repeatable: ${groups.join(", ")}, or an id of the report`, listOf(known))
-    .option("--json <file>", "write the report as JSON")
-    .option("--junit <file>", "write the report as JUnit XML")
+    .option("--json <file>", "write the report as JSON", writableFile)
+    .option("--junit <file>", "write the report as JUnit XML", writableFile)
     .option("--quiet", "show only failures and the summary")
     .option(
       "--linkerd",
       'run your own "linkerd multicluster check" where the clusters\' names resolve, and nothing else',
     );
-  return read(command, words);
+  const options = read(command, words);
+  const ignored = (["only", "json", "junit"] as const).find((option) => options[option] !== undefined);
+  if (options.linkerd && ignored) {
+    throw new UserError(
+      `--${ignored} is given with --linkerd, which runs nothing else. Next: ${command.name()} --help`,
+    );
+  }
+  return options;
 }
 
 /**
@@ -68,7 +76,11 @@ const known = [...groups, ...checks.map(({ id }) => id)];
 
 function read(command: Command, words: string[]): Options {
   takesStack(command)
-    .option("--outputs <file>", "the stack's outputs: pulumi stack output --json --show-secrets; - is standard input")
+    .option(
+      "--outputs <file>",
+      "the stack's outputs: pulumi stack output --json --show-secrets; - is standard input",
+      (file: string) => (file === "-" ? file : existingFile(file)),
+    )
     .option("--deadline <seconds>", "deadline of every check, instead of its own", wholeNumber(1, 3600))
     // For this project's tests: parts that run outside the clusters.
     .addOption(new Option("--external <parts>").hideHelp().argParser(listOf(externalParts)));

@@ -43,7 +43,7 @@ async function ask(name: string): Promise<string> {
   } catch (error) {
     // Never print stdout: it may hold half of the secrets. The message names the command line and the cause.
     const said = (error as { stderr?: string }).stderr?.trim() || reason(error);
-    throw new UserError(`--stack ${name}: its outputs cannot be read: ${said}\nNext: npm start -- ${name}`);
+    throw new UserError(`the outputs of stack ${name} cannot be read: ${said}. Next: npm start -- ${name}`);
   }
 }
 
@@ -53,9 +53,7 @@ export function parseStack(name: string, json: string): Stack {
   try {
     outputs = JSON.parse(json) as Partial<Stack>;
   } catch {
-    throw new UserError(
-      `--stack ${name}: its outputs are not JSON (expected: pulumi stack output --json --show-secrets)`,
-    );
+    throw new UserError(`the outputs of stack ${name} are not JSON. Next: pulumi stack output --json --show-secrets`);
   }
   const missing = (["runtime", "clusters", "links", "kubeconfigs"] as const).filter(
     (key) => outputs[key] === undefined,
@@ -63,13 +61,13 @@ export function parseStack(name: string, json: string): Stack {
   const { runtime, clusters, links, kubeconfigs } = outputs;
   if (!runtime || !clusters || !links || !kubeconfigs) {
     throw new UserError(
-      `--stack ${name}: output ${missing.join(", ")} missing, so the stack is not up\nNext: npm start -- ${name}`,
+      `stack ${name} is not up: it lacks the outputs ${missing.join(", ")}. Next: npm start -- ${name}`,
     );
   }
   for (const { source, target } of links) {
     for (const end of [source, target]) {
       if (!clusters[end] || !kubeconfigs[end]) {
-        throw new UserError(`--stack ${name}: link ${source}->${target} names cluster ${end}, which has no kubeconfig`);
+        throw new UserError(`stack ${name}: link ${source}->${target} names cluster ${end}, which has no kubeconfig`);
       }
     }
   }

@@ -99,6 +99,16 @@ test("the critical path of an up leads through components to what the last resou
   assert.deepEqual(pathOf(up), [command, provider, deployment, link]);
 });
 
+test("the delete of a former provider at an update's end waits for all the rest", () => {
+  const former = "urn:pulumi:dev::mesh::pulumi:providers:pulumi::default";
+  const ended = up.slice(0, -1);
+  const cleared = [begin(21_010, "delete", former), end(21_020, "delete", former)];
+  assert.deepEqual(pathOf([...ended, ...cleared, summary(22_000, "succeeded", {})]), [
+    ...[command, provider, deployment, link],
+    former,
+  ]);
+});
+
 test("the text names start, registration, the wait for a turn, each stage and the end, and adds up", () => {
   const update = readUpdate(log(up));
   const lines = describe(update, criticalPath(update, readGraph(state)), placesOf(update));

@@ -166,7 +166,7 @@ test("the refusal of a stack that is not up, or not this program's, names what i
   assert.equal(parseStack("dev", JSON.stringify(stack)).runtime, "k3d");
   assert.throws(
     () => parseStack("dev", "{}"),
-    /output runtime, clusters, links, kubeconfigs missing.*\nNext: npm start -- dev/,
+    /it lacks the outputs runtime, clusters, links, kubeconfigs\. Next: npm start -- dev/,
   );
   assert.throws(() => parseStack("dev", "error: no stack"), /are not JSON/);
   const dangling = { ...stack, links: [{ source: "east", target: "west" }] };
