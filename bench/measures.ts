@@ -64,7 +64,11 @@ async function measureRehearsal(lab: Lab, rounds: number, results: Results): Pro
     for (const cluster of Object.keys(rendered)) {
       fs.writeFileSync(path.join(folder, cluster, "name"), `${name}-${cluster}`);
       const made = path.join(lab.env.XDG_DATA_HOME ?? "", "linkerd-multicluster-mesh", `${name}-${cluster}`);
-      fs.copyFileSync(path.join(made, "kwok.yaml"), path.join(folder, cluster, "kwok.yaml"));
+      // The stack's directory goes with its cluster.
+      const own = path.join(folder, cluster);
+      fs.copyFileSync(path.join(made, "scheduler.yaml"), path.join(own, "scheduler.yaml"));
+      const config = fs.readFileSync(path.join(made, "kwok.yaml"), "utf8").replaceAll(made, own);
+      fs.writeFileSync(path.join(own, "kwok.yaml"), config);
     }
     await step("destroy", stack.pulumi("destroy", "--yes", "--skip-preview"));
 
