@@ -1,30 +1,25 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { ClusterManifests, readManifests } from "./manifests";
+import type * as z from "zod";
+import { type ClusterManifests, readManifests } from "./manifests";
+import {
+  about,
+  type ExistingSettings,
+  existingFields,
+  link,
+  type Runtime,
+  schema,
+  type SettingName,
+  shape,
+} from "./schema";
 
-/** Where clusters come from. See components/clusters. */
-export const runtimes = ["k3d", "kwok", "existing"] as const;
-export type Runtime = (typeof runtimes)[number];
+export { longestClusterName, runtimes, type ExistingSettings, type Runtime } from "./schema";
 
 /** One directed edge: `source` mirrors the exported services of `target`. */
 export interface LinkSetting {
   source: string;
   target: string;
-}
-
-/** Settings of one cluster for runtime `existing`. */
-export interface ExistingSettings {
-  /** Context of the kubeconfig to use. Example: `arn:aws:eks:eu-west-1:111122223333:cluster/east` */
-  context: string;
-  /** Path of the kubeconfig. Default: `$KUBECONFIG`, else `~/.kube/config`. */
-  kubeconfig?: string;
-  /** URL of the API server as the other clusters' pods reach it. Default: the one in the kubeconfig. */
-  apiServer?: string;
-  /** Gateway host or IP as the other clusters reach it. Default: the gateway Service's load balancer. */
-  gateway?: string;
-  /** DNS domain the cluster was made with. Default: `cluster.local`. */
-  domain?: string;
 }
 
 /** Where the charts come from: a directory with one folder per chart, or a Helm repository. */
@@ -74,28 +69,6 @@ export class RefusedError extends pulumi.RunError {
   }
 }
 
-/** Collects problems so that a user sees all of them at once. */
-class Problems {
-  readonly found: string[] = [];
-
-  refuse(setting: string, value: unknown, allowed: string, next = `pulumi config set ${setting} <value>`): void {
-    const shown = value === undefined ? "nothing" : JSON.stringify(value);
-    this.found.push(`${setting} is ${shown}; allowed: ${allowed}. Next: ${next}`);
-  }
-}
-
-const label = /^[a-z0-9]+(-[a-z0-9]+)*$/;
-const domain = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
-
-/** Longest in-mesh cluster name: mirror names end in it, and Kubernetes limits Service names to 63 characters. */
-export const longestClusterName = 20;
-
-const known = [
-  "runtime", "clusters", "orgDomain", "links", "manifests", "linkerdVersion", "chartRepository", "chartDirectory",
-  "proxyLogLevel", "webhookFailurePolicy", "trustAnchors", "issuerGeneration", "portBase", "nodeImage", "images",
-  "registryMirror", "existing", "installGatewayApi",
-]; // prettier-ignore
-
 /**
  * Reads the stack's configuration. The only place that does.
  *
@@ -123,201 +96,201 @@ function plain(text: string): unknown {
   }
 }
 
+type Values = z.infer<typeof schema>;
+
+/** A problem, and the setting that it is about. */
+interface Problem {
+  setting: string;
+  text: string;
+}
+
 /** Turns raw settings into checked ones. Pure, except for reading the directories that the settings name. */
 export function checkSettings(raw: RawSettings, root: string): Settings {
-  const problems = new Problems();
-  for (const key of Object.keys(raw).filter((name) => !known.includes(name))) {
-    problems.refuse(key, raw[key], `one of ${known.join(", ")}`, `pulumi config rm ${key}`);
+  const given = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined));
+  const result = schema.safeParse(given);
+  const problems = result.success ? [] : problemsOf(result.error.issues, given);
+  const faulty = new Set(problems.map(({ setting }) => setting));
+  /** A setting's value, or its default if it is not set or refused. */
+  const valueOf = <K extends SettingName>(name: K): Values[K] =>
+    (faulty.has(name) ? undefined : (given[name] as Values[K])) ?? (about[name].default as Values[K]);
+  const refuse = (setting: string, path: Path, allowed: string, next?: string) =>
+    problems.push({ setting, text: refusal(path, valueAt(given, path), allowed, next) });
+
+  const runtime = valueOf("runtime") ?? "k3d";
+  for (const name of Object.keys(given).filter(
+    (name) => !faulty.has("runtime") && isUnused(name, given[name], runtime),
+  )) {
+    const users = about[name as SettingName].runtimes?.join(", ") ?? "";
+    refuse(name, [name], `with runtime ${users} only (it is ${runtime})`, `pulumi config rm ${name}`);
   }
-  const text = (key: string, fallback: string) => {
-    const value = raw[key] ?? fallback;
-    if (typeof value === "string" && value !== "") return value;
-    problems.refuse(key, value, "a non-empty string");
-    return fallback;
-  };
-
-  const runtime = text("runtime", "k3d") as Runtime;
-  if (!runtimes.includes(runtime)) problems.refuse("runtime", runtime, runtimes.join(", "));
-
-  const clusters = checkClusters(raw.clusters ?? ["east", "west"], problems);
-  const orgDomain = text("orgDomain", "cluster.local");
-  if (!domain.test(orgDomain) || orgDomain.length > 200) {
-    problems.refuse("orgDomain", orgDomain, "a DNS name in lower case, such as cluster.local");
-  }
-  const policy = raw.webhookFailurePolicy ?? (runtime === "kwok" ? "Ignore" : "Fail");
-  if (policy !== "Fail" && policy !== "Ignore") problems.refuse("webhookFailurePolicy", policy, "Fail, Ignore");
-
-  const manifestDirectory = text("manifests", "manifests");
+  const clusters = checkClusters(given, faulty.has("clusters"), refuse);
+  const manifestDirectory = valueOf("manifests") ?? "manifests";
   const { manifests, complaints, ignored } = readManifests(path.resolve(root, manifestDirectory), clusters);
   for (const complaint of complaints) {
-    problems.found.push(`manifests is ${JSON.stringify(manifestDirectory)}; ${complaint}`);
+    problems.push({ setting: "manifests", text: `manifests is ${JSON.stringify(manifestDirectory)}; ${complaint}` });
   }
-
   const settings: Settings = {
     runtime,
     clusters,
-    orgDomain,
-    links: checkLinks(raw.links, clusters, problems),
+    orgDomain: valueOf("orgDomain") ?? "",
+    links: checkLinks(given.links, clusters, faulty.has("links"), refuse),
     manifests,
     ignoredFiles: ignored,
-    charts: checkCharts(raw, root, text, problems),
-    proxyLogLevel: text("proxyLogLevel", "linkerd=debug,warn"),
-    webhookFailurePolicy: policy as "Fail" | "Ignore",
-    installGatewayApi: checkBoolean("installGatewayApi", raw.installGatewayApi ?? true, problems),
-    trustAnchors: checkGenerations(raw.trustAnchors ?? [1], problems),
-    issuerGeneration: checkInteger("issuerGeneration", raw.issuerGeneration ?? 1, 1, 1_000_000, problems),
-    portBase: raw.portBase === undefined ? undefined : checkInteger("portBase", raw.portBase, 1024, 65_000, problems),
-    nodeImage: raw.nodeImage === undefined ? undefined : text("nodeImage", ""),
-    images: checkStrings("images", raw.images ?? [], problems),
-    registryMirror: raw.registryMirror === undefined ? undefined : text("registryMirror", ""),
-    existing: checkExisting(raw.existing, runtime, clusters, problems),
+    charts: checkCharts(valueOf, root, refuse),
+    proxyLogLevel: valueOf("proxyLogLevel") ?? "",
+    webhookFailurePolicy: valueOf("webhookFailurePolicy") ?? (runtime === "kwok" ? "Ignore" : "Fail"),
+    installGatewayApi: valueOf("installGatewayApi") ?? true,
+    trustAnchors: valueOf("trustAnchors") ?? [],
+    issuerGeneration: valueOf("issuerGeneration") ?? 1,
+    portBase: valueOf("portBase"),
+    nodeImage: valueOf("nodeImage"),
+    images: valueOf("images") ?? [],
+    registryMirror: valueOf("registryMirror"),
+    existing: runtime === "existing" ? checkExisting(given.existing, clusters, faulty.has("existing"), refuse) : {},
   };
-  if (problems.found.length > 0) throw new RefusedError(problems.found);
+  if (problems.length > 0) {
+    const order = Object.keys(about);
+    const sorted = problems.sort((a, b) => order.indexOf(a.setting) - order.indexOf(b.setting));
+    throw new RefusedError([...new Set(sorted.map(({ text }) => text))]);
+  }
   return settings;
 }
 
-function checkClusters(value: unknown, problems: Problems): string[] {
-  const allowed = `a list of different names, each of a-z, 0-9 and -, at most ${longestClusterName} characters`;
-  const next = `pulumi config set --path 'clusters[0]' east`;
-  if (!Array.isArray(value) || value.length === 0) {
-    problems.refuse("clusters", value, allowed, next);
-    return [];
-  }
-  const names = new Set<string>();
-  value.forEach((name: unknown, i) => {
-    const here = `clusters[${i}]`;
-    if (typeof name !== "string" || !label.test(name) || name.length > longestClusterName) {
-      problems.refuse(here, name, allowed, `pulumi config set --path '${here}' <name>`);
-    } else if (names.has(name)) {
-      problems.refuse(here, name, `a name that no other cluster has`, `pulumi config set --path '${here}' <name>`);
-    } else {
-      names.add(name);
-    }
+type Path = readonly (string | number)[];
+type Refuse = (setting: string, path: Path, allowed: string, next?: string) => void;
+
+/** Example: `existing.east.context is nothing; allowed: a context of your kubeconfig. Next: pulumi config set ...` */
+function refusal(path: Path, value: unknown, allowed: string, next?: string): string {
+  const shown = value === undefined ? "nothing" : JSON.stringify(value);
+  const name = shownPath(path);
+  const set = path.length > 1 ? `--path '${name}'` : name;
+  return `${name} is ${shown}; allowed: ${allowed}. Next: ${next ?? `pulumi config set ${set} <value>`}`;
+}
+
+/** As `--path` takes it. Examples: `existing.east.context`, `clusters[1]`, `existing["eu.west"]` */
+function shownPath([first = "", ...rest]: Path): string {
+  const parts = rest.map((part) => {
+    if (typeof part === "number") return `[${part}]`;
+    return /^[\w-]+$/.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`;
   });
-  return [...names];
+  return [first, ...parts].join("");
+}
+
+function valueAt(values: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, part) => (value as Record<string | number, unknown> | null | undefined)?.[part], values); // prettier-ignore
+}
+
+/** The problems that the schema finds. The text beside each of its checks says what is allowed. */
+function problemsOf(issues: z.core.$ZodIssue[], given: RawSettings): Problem[] {
+  return issues.flatMap((issue): Problem[] => {
+    const [setting = "", ...rest] = issue.path as (string | number)[];
+    if (issue.code === "unrecognized_keys") {
+      const known = setting === "" ? Object.keys(about) : Object.keys(setting === "links" ? link : existingFields);
+      return issue.keys.map((key) => {
+        const path = [...(issue.path as Path), key];
+        const remove = path.length > 1 ? `--path '${shownPath(path)}'` : key;
+        const text = refusal(path, valueAt(given, path), `one of ${known.join(", ")}`, `pulumi config rm ${remove}`);
+        return { setting: setting === "" ? key : String(setting), text };
+      });
+    }
+    const { isWhole, next } = about[setting as SettingName];
+    const path = isWhole ? [setting] : [setting, ...rest];
+    const command = path.length === 1 ? next : undefined;
+    return [{ setting: String(setting), text: refusal(path, valueAt(given, path), issue.message, command) }];
+  });
+}
+
+/** Whether a runtime ignores a setting. Pulumi.yaml's defaults arrive as if they were set. */
+function isUnused(name: string, value: unknown, runtime: Runtime): boolean {
+  const { runtimes, default: usual } = about[name as SettingName] ?? {};
+  return runtimes !== undefined && !runtimes.includes(runtime) && JSON.stringify(value) !== JSON.stringify(usual);
+}
+
+function checkClusters(given: RawSettings, isFaulty: boolean, refuse: Refuse): string[] {
+  const names = given.clusters ?? about.clusters.default;
+  if (!Array.isArray(names)) return [];
+  const valid = names.filter((name): name is string => !isFaulty || shape.clusters.element.safeParse(name).success);
+  names.forEach((name, i) => {
+    if (valid.includes(name as string) && names.indexOf(name) < i)
+      refuse("clusters", ["clusters", i], "a name that no other cluster has");
+  });
+  return [...new Set(valid)];
 }
 
 /** Default: every pair, both ways. */
-function checkLinks(value: unknown, clusters: string[], problems: Problems): LinkSetting[] {
+function checkLinks(value: unknown, clusters: string[], isFaulty: boolean, refuse: Refuse): LinkSetting[] {
   if (value === undefined) {
     return clusters.flatMap((source) =>
       clusters.filter((target) => target !== source).map((target) => ({ source, target })),
     );
   }
-  if (!Array.isArray(value)) {
-    problems.refuse("links", value, "a list of {source, target}", "pulumi config rm links");
-    return [];
-  }
+  if (isFaulty) return [];
   const seen = new Set<string>();
-  const links: LinkSetting[] = [];
-  value.forEach((link: Partial<LinkSetting> | null, i) => {
-    const here = `links[${i}]`;
-    const next = `pulumi config set --path '${here}.target' <cluster>`;
-    const source = link?.source ?? "";
-    const target = link?.target ?? "";
-    if (!clusters.includes(source) || !clusters.includes(target)) {
-      problems.refuse(here, link, `source and target among the clusters ${clusters.join(", ")}`, next);
-    } else if (source === target) {
-      problems.refuse(here, link, "a target other than the source: a cluster is not linked to itself", next);
-    } else if (seen.has(`${source}->${target}`)) {
-      problems.refuse(here, link, "each pair once in each direction", `pulumi config rm --path '${here}'`);
-    } else {
-      seen.add(`${source}->${target}`);
-      links.push({ source, target });
+  (value as LinkSetting[]).forEach(({ source, target }, i) => {
+    const at = (field: "source" | "target") => ["links", i, field];
+    for (const [field, name] of [
+      ["source", source],
+      ["target", target],
+    ] as const) {
+      if (!clusters.includes(name)) refuse("links", at(field), `one of the clusters ${clusters.join(", ")}`);
     }
+    if (source === target) refuse("links", at("target"), "another cluster than the source");
+    const pair = `${source}->${target}`;
+    if (seen.has(pair)) {
+      refuse("links", ["links", i], "each pair once in each direction", `pulumi config rm --path 'links[${i}]'`);
+    }
+    seen.add(pair);
   });
-  return links;
+  return value as LinkSetting[];
 }
 
 export const chartNames = ["linkerd-crds", "linkerd-control-plane", "linkerd-multicluster"] as const;
 export type ChartName = (typeof chartNames)[number];
 
 function checkCharts(
-  raw: RawSettings,
+  valueOf: <K extends SettingName>(name: K) => Values[K],
   root: string,
-  text: (key: string, fallback: string) => string,
-  problems: Problems,
+  refuse: Refuse,
 ): ChartSource {
-  if (raw.chartDirectory === undefined) {
-    const repository = text("chartRepository", "https://helm.linkerd.io/edge");
-    if (!/^https?:\/\/[^\s]+$/.test(repository)) {
-      problems.refuse("chartRepository", repository, "the http(s) URL of a Helm repository");
-    }
-    const version = text("linkerdVersion", "2026.8.3");
-    if (!/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version)) {
-      problems.refuse("linkerdVersion", version, "a chart version such as 2026.8.3 (which is edge-26.8.3)");
-    }
-    return { repository: repository.replace(/\/+$/, ""), version };
+  const chartDirectory = valueOf("chartDirectory");
+  if (chartDirectory === undefined) {
+    return {
+      repository: (valueOf("chartRepository") ?? "").replace(/\/+$/, ""),
+      version: valueOf("linkerdVersion") ?? "",
+    };
   }
-  const directory = path.resolve(root, text("chartDirectory", "."));
-  for (const chart of chartNames) {
-    if (!fs.existsSync(path.join(directory, chart, "Chart.yaml"))) {
-      problems.refuse(
-        "chartDirectory",
-        raw.chartDirectory,
-        `a directory with the folders ${chartNames.join(", ")}, each a Helm chart; ${chart}/Chart.yaml is missing`,
-        "pulumi config set chartDirectory <directory>",
-      );
-      break;
-    }
+  const directory = path.resolve(root, chartDirectory);
+  const missing = chartNames.find((chart) => !fs.existsSync(path.join(directory, chart, "Chart.yaml")));
+  if (missing !== undefined) {
+    const allowed = `a directory with the folders ${chartNames.join(", ")}, each a Helm chart; ${missing}/Chart.yaml is missing`;
+    refuse("chartDirectory", ["chartDirectory"], allowed, about.chartDirectory.next);
   }
   return { directory };
 }
 
-function checkGenerations(value: unknown, problems: Problems): number[] {
-  const valid =
-    Array.isArray(value) &&
-    value.length > 0 &&
-    new Set(value).size === value.length &&
-    value.every((n) => Number.isInteger(n) && (n as number) > 0);
-  if (valid) return value as number[];
-  problems.refuse("trustAnchors", value, "a list of different whole numbers from 1", "npm run rotate -- anchor");
-  return [1];
-}
-
-function checkInteger(key: string, value: unknown, least: number, most: number, problems: Problems): number {
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) return value as number;
-  problems.refuse(key, value, `a whole number from ${least} to ${most}`);
-  return least;
-}
-
-function checkBoolean(key: string, value: unknown, problems: Problems): boolean {
-  if (typeof value === "boolean") return value;
-  problems.refuse(key, value, "true, false");
-  return true;
-}
-
-function checkStrings(key: string, value: unknown, problems: Problems): string[] {
-  if (Array.isArray(value) && value.every((item) => typeof item === "string" && item !== "")) return value as string[];
-  problems.refuse(key, value, "a list of non-empty strings", `pulumi config set --path '${key}[0]' <value>`);
-  return [];
-}
-
 function checkExisting(
   value: unknown,
-  runtime: string,
   clusters: string[],
-  problems: Problems,
+  isFaulty: boolean,
+  refuse: Refuse,
 ): Record<string, ExistingSettings> {
-  if (runtime !== "existing") return {};
+  if (isFaulty) return {};
   const entries = (value ?? {}) as Record<string, ExistingSettings | undefined>;
-  const found: Record<string, ExistingSettings> = {};
+  const users = new Map<string, string>();
   for (const name of clusters) {
     const entry = entries[name];
-    if (typeof entry?.context === "string" && entry.context !== "") found[name] = entry;
-    else {
-      const here = `existing.${name}.context`;
-      problems.refuse(
-        here,
-        entry?.context,
-        "a context of your kubeconfig",
-        `pulumi config set --path ${here} <context>`,
-      );
+    const here = ["existing", name, "context"];
+    if (!entry) {
+      refuse("existing", here, "a context of your kubeconfig");
+      continue;
     }
+    const user = users.get(`${entry.kubeconfig} ${entry.context}`);
+    if (user !== undefined) refuse("existing", here, `another one than cluster ${user} has`);
+    users.set(`${entry.kubeconfig} ${entry.context}`, name);
   }
   for (const name of Object.keys(entries).filter((name) => !clusters.includes(name))) {
-    const allowed = `the clusters ${clusters.join(", ")}`;
-    problems.refuse(`existing.${name}`, entries[name], allowed, `pulumi config rm --path existing.${name}`);
+    const next = `pulumi config rm --path 'existing.${name}'`;
+    refuse("existing", ["existing", name], `the clusters ${clusters.join(", ")}`, next);
   }
-  return found;
+  return entries as Record<string, ExistingSettings>;
 }

@@ -1,0 +1,120 @@
+/**
+ * Files that are made from config/schema.ts: Pulumi.yaml's settings, docs/settings.md and settings.schema.json.
+ *
+ * @example node --import tsx config/generate.ts
+ */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parseDocument } from "yaml";
+import * as z from "zod";
+import { root } from "../lib/paths";
+import { about, runtimes, schema, type SettingName } from "./schema";
+
+interface JsonSchema {
+  type?: string;
+  items?: JsonSchema;
+  [field: string]: unknown;
+}
+
+const json = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as {
+  properties: Record<string, JsonSchema>;
+};
+const names = Object.keys(about) as SettingName[];
+
+/** Before prettier formats them. Example: `{ "docs/settings.md": "# Settings ..." }` */
+function generated(): Record<string, string> {
+  return {
+    "Pulumi.yaml": pulumiYaml(fs.readFileSync(path.join(root, "Pulumi.yaml"), "utf8")),
+    "docs/settings.md": settingsPage(),
+    "settings.schema.json": JSON.stringify(editorSchema(), null, 2),
+  };
+}
+
+/**
+ * Pulumi passes a declared default to the program, and refuses a stack that lacks a declared setting without one. So
+ * settings whose default depends on something else are not declared.
+ */
+function pulumiYaml(text: string): string {
+  const document = parseDocument(text);
+  const declared = names.filter((name) => about[name].default !== undefined);
+  const config = declared.map((name) => {
+    const { type, items } = json.properties[name] ?? {};
+    const { default: value, description } = about[name];
+    return [name, { type, ...(items && { items: { type: items.type } }), default: value, description }];
+  });
+  document.set("config", document.createNode(Object.fromEntries(config)));
+  return document.toString({ lineWidth: 0 });
+}
+
+function settingsPage(): string {
+  const rows = names.map((name) => {
+    const { description, default: value, otherwise, runtimes: users = runtimes, example } = about[name];
+    const usual = value === undefined ? otherwise : code(value);
+    return `| \`${name}\` | ${json.properties[name]?.type} | ${usual} | ${users.length === runtimes.length ? "" : users.join(", ")} | ${description.replaceAll("<", "\\<")} | ${code(example ?? value)} |`;
+  });
+  return [
+    "# Settings",
+    "",
+    "`pulumi config set <setting> <value>` sets a text, a number or a boolean. Write lists and mappings into",
+    "`Pulumi.<stack>.yaml`, with `mesh:` in front of the setting. Every value is checked before anything is created, and a setting",
+    "that the stack's runtime ignores is refused. Editors check the file with `settings.schema.json`: its first line is",
+    "`# yaml-language-server: $schema=settings.schema.json`.",
+    "",
+    "This page is made from `config/schema.ts` by `node --import tsx config/generate.ts`.",
+    "",
+    "| setting | type | default | only with | | example |",
+    "|---|---|---|---|---|---|",
+    ...rows,
+    "",
+    "k3d also takes its own `K3D_IMAGE_LOADBALANCER` and `K3D_IMAGE_TOOLS` from the environment.",
+    "",
+  ].join("\n");
+}
+
+function code(value: unknown): string {
+  return value === undefined ? "" : `\`${typeof value === "string" ? value : JSON.stringify(value)}\``;
+}
+
+/** For `Pulumi.<stack>.yaml`. */
+function editorSchema(): object {
+  const properties = names.map((name) => {
+    const { description, default: value } = about[name];
+    return [`mesh:${name}`, { ...json.properties[name], description, ...(value !== undefined && { default: value }) }];
+  });
+  const secrets = {
+    encryptionsalt: { type: "string" },
+    encryptedkey: { type: "string" },
+    secretsprovider: { type: "string" },
+  };
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "Settings of a stack (Pulumi.<stack>.yaml)",
+    type: "object",
+    properties: {
+      ...secrets,
+      config: {
+        type: "object",
+        properties: Object.fromEntries(properties) as object,
+        patternProperties: { "^(?!mesh:)": {} },
+        additionalProperties: false,
+      },
+    },
+    additionalProperties: false,
+  };
+}
+
+/** The contents of each file as they are committed. */
+export async function formatted(): Promise<Record<string, string>> {
+  const { format, resolveConfig } = await import("prettier");
+  const files = Object.entries(generated()).map(async ([name, text]) => {
+    const file = path.join(root, name);
+    return [name, name.endsWith(".md") ? text : await format(text, { ...(await resolveConfig(file)), filepath: file })];
+  });
+  return Object.fromEntries((await Promise.all(files)) as [string, string][]);
+}
+
+async function write(): Promise<void> {
+  for (const [name, text] of Object.entries(await formatted())) fs.writeFileSync(path.join(root, name), text);
+}
+
+if (require.main === module) void write();

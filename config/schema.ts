@@ -1,0 +1,188 @@
+import * as z from "zod";
+
+/** Where clusters come from. See components/clusters. */
+export const runtimes = ["k3d", "kwok", "existing"] as const;
+export type Runtime = (typeof runtimes)[number];
+
+/** Longest in-mesh cluster name: mirror names end in it, and Kubernetes limits Service names to 63 characters. */
+export const longestClusterName = 20;
+
+// The text beside each check says what is allowed. It ends up in the refusal.
+const text = z.string("a non-empty string").min(1, "a non-empty string");
+const clusterNames = `a list of different names, each of a-z, 0-9 and -, at most ${longestClusterName} characters`;
+const dnsName = "a DNS name in lower case, such as cluster.local";
+const generations = "a list of different whole numbers from 1";
+const images = "a list of non-empty strings";
+
+const domain = text
+  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, dnsName)
+  .max(200, dnsName);
+const whole = (least: number, most: number) => {
+  const allowed = `a whole number from ${least} to ${most}`;
+  return z.int(allowed).min(least, allowed).max(most, allowed);
+};
+
+/** The fields of a link. */
+export const link = { source: text, target: text };
+
+/** The fields of one cluster of yours. */
+export const existingFields = {
+  context: z.string("a context of your kubeconfig").min(1, "a context of your kubeconfig"),
+  kubeconfig: text.optional(),
+  apiServer: text.regex(/^https:\/\/[^\s@]+$/, "the https URL of an API server").optional(),
+  gateway: text.regex(/^[\w.:-]+$/, "a host name or an IP address, without scheme and port").optional(),
+  domain: domain.optional(),
+};
+const existing = z.strictObject(existingFields, "context, and where needed kubeconfig, apiServer, gateway, domain");
+
+export const shape = {
+  runtime: z.enum(runtimes, runtimes.join(", ")),
+  clusters: z
+    .array(
+      z
+        .string(clusterNames)
+        .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, clusterNames)
+        .max(longestClusterName, clusterNames),
+      clusterNames,
+    )
+    .min(1, clusterNames),
+  links: z.array(z.strictObject(link, "{source, target}"), "a list of {source, target}"),
+  orgDomain: domain,
+  manifests: text,
+  linkerdVersion: text.regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, "a chart version such as 2026.8.3 (which is edge-26.8.3)"),
+  chartRepository: text.regex(/^https?:\/\/[^\s]+$/, "the http(s) URL of a Helm repository"),
+  chartDirectory: text,
+  proxyLogLevel: text,
+  webhookFailurePolicy: z.enum(["Fail", "Ignore"], "Fail, Ignore"),
+  installGatewayApi: z.boolean("true, false"),
+  portBase: whole(1024, 65_000),
+  nodeImage: text.regex(/^\S+$/, "an image, such as rancher/k3s:v1.34.4-k3s1"),
+  images: z.array(z.string(images).min(1, images), images),
+  registryMirror: text.superRefine((value, context) => {
+    const problem = mirrorProblem(value);
+    if (problem) context.addIssue({ code: "custom", message: problem });
+  }),
+  existing: z.record(z.string(), existing, "a mapping of clusters"),
+  trustAnchors: z
+    .array(z.int(generations).min(1, generations), generations)
+    .min(1, generations)
+    .refine((list) => new Set(list).size === list.length, generations),
+  issuerGeneration: whole(1, 1_000_000),
+};
+
+/** Why a registry mirror cannot work inside the nodes, or undefined. */
+function mirrorProblem(value: string): string | undefined {
+  const allowed = "the http(s) URL of a registry, such as https://registry.example.com/mirror";
+  const url = /^https?:\/\/\S+$/.test(value) && URL.canParse(value) ? new URL(value) : undefined;
+  if (!url) return allowed;
+  if (url.username || url.password) return `${allowed}, without a user and a password`;
+  if (/^(localhost|127\..*|\[::1\])$/.test(url.hostname))
+    return `${allowed}; in a node ${url.hostname} is the node itself, and this machine is host.k3d.internal`;
+  return undefined;
+}
+
+/** What a user can set. Each setting may be left out. */
+export const schema = z.strictObject(shape).partial();
+export type SettingName = keyof typeof shape;
+export type ExistingSettings = z.infer<typeof existing>;
+
+/** What the checks do not say about a setting. */
+export interface About {
+  description: string;
+  /** Pulumi.yaml has it too, so that `pulumi config` shows it. */
+  default?: unknown;
+  /** A default that depends on something else, in words. */
+  otherwise?: string;
+  /** The only runtimes that use it. Default: all. */
+  runtimes?: readonly Runtime[];
+  /** The next command after a refusal. Default: `pulumi config set <setting> <value>` */
+  next?: string;
+  /** A fault in one item is a fault of the whole list. */
+  isWhole?: boolean;
+  example?: unknown;
+}
+
+export const about: Record<SettingName, About> = {
+  runtime: {
+    description:
+      "Where clusters come from: k3d (made in Docker), kwok (simulated, no Docker), existing (contexts of yours)",
+    default: "k3d",
+  },
+  clusters: {
+    description: "Names of the clusters inside the mesh",
+    default: ["east", "west"],
+    next: "pulumi config set --path 'clusters[0]' east",
+  },
+  links: {
+    description: "Directed links: the source mirrors what the target exports",
+    otherwise: "every pair, both ways",
+    next: "pulumi config rm links",
+    example: [{ source: "east", target: "west" }],
+  },
+  orgDomain: { description: "Cluster and trust domains are <cluster>.<orgDomain>", default: "cluster.local" },
+  manifests: { description: "Directory with one folder of Kubernetes YAML per cluster", default: "manifests" },
+  linkerdVersion: {
+    description: "Version of the three Linkerd charts; 2026.8.3 is edge-26.8.3",
+    default: "2026.8.3",
+  },
+  chartRepository: {
+    description: "Helm repository of the charts; each chart is fetched once per version and kept",
+    default: "https://helm.linkerd.io/edge",
+  },
+  chartDirectory: {
+    description:
+      "Linkerd's three charts as folders, in place of the repository. MESH_CHART_DIRECTORY sets it for a shell",
+    otherwise: "none",
+    next: "pulumi config set chartDirectory <directory>",
+    example: "../charts",
+  },
+  proxyLogLevel: { description: "Log level of the Linkerd proxies", default: "linkerd=debug,warn" },
+  webhookFailurePolicy: {
+    description: "With Fail no pod starts without its proxy. The policy validator always has Ignore",
+    otherwise: "Fail; Ignore on kwok",
+    example: "Ignore",
+  },
+  installGatewayApi: {
+    description: "Install the Gateway API's definitions; false where the clusters have them already, as GKE does",
+    default: true,
+  },
+  portBase: {
+    description: "First host port of local clusters",
+    otherwise: "6440 in stack dev, else from the stack's name",
+    runtimes: ["k3d", "kwok"],
+    example: 7000,
+  },
+  nodeImage: {
+    description: "Image of the nodes",
+    otherwise: "the one k3d was released with",
+    runtimes: ["k3d"],
+    example: "rancher/k3s:v1.34.4-k3s1",
+  },
+  images: {
+    description: "Images of the local Docker engine to import into every cluster",
+    default: [],
+    runtimes: ["k3d"],
+    next: "pulumi config set --path 'images[0]' <value>",
+    isWhole: true,
+    example: ["shop:dev"],
+  },
+  registryMirror: {
+    description: "URL of a registry, with a path if needed, that every image is pulled through",
+    otherwise: "none",
+    runtimes: ["k3d"],
+    example: "https://registry.example.com/mirror",
+  },
+  existing: {
+    description: "Clusters of yours by name: context, and where needed kubeconfig, apiServer, gateway, domain",
+    otherwise: "none",
+    runtimes: ["existing"],
+    example: { east: { context: "gke-east", gateway: "203.0.113.7" } },
+  },
+  trustAnchors: {
+    description: "Generations of the trust anchor; all are trusted, the first signs. Changed by npm run rotate",
+    default: [1],
+    next: "npm run rotate -- anchor",
+    isWhole: true,
+  },
+  issuerGeneration: { description: "Increased by npm run rotate to get new issuers", default: 1 },
+};
