@@ -2,6 +2,7 @@ import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ChartPaths } from "../config/charts";
+import { mergedValues } from "../config/chartValues";
 import type { ClusterPlan, TrustPlan } from "../config/plan";
 import type { Settings } from "../config/settings";
 import { installChart } from "./chart";
@@ -28,7 +29,7 @@ export interface LinkerdRendering {
   paths: ChartPaths;
   cluster: ClusterPlan;
   trust: TrustPlan;
-  settings: Pick<Settings, "proxyLogLevel" | "webhookFailurePolicy" | "installGatewayApi">;
+  settings: Pick<Settings, "proxyLogLevel" | "webhookFailurePolicy" | "installGatewayApi" | "chartValues">;
   capabilities: Capabilities;
 }
 
@@ -38,37 +39,42 @@ export async function renderLinkerd(
   { paths, cluster, trust, settings, capabilities }: LinkerdRendering,
 ): Promise<LinkerdCharts> {
   const common = { namespace: "linkerd", capabilities };
+  const own = settings.chartValues;
   const [definitions, controlPlane] = await Promise.all([
     renderChart({
       ...common,
       chart: paths["linkerd-crds"],
       release: `${name}-crds`,
       // `linkerd check` fails without the Gateway API. k3s ships a copy only with Traefik, and Traefik is disabled.
-      values: { installGatewayAPI: settings.installGatewayApi },
+      values: mergedValues("linkerd-crds", { installGatewayAPI: settings.installGatewayApi }, own["linkerd-crds"]),
     }),
     renderChart({
       ...common,
       chart: paths["linkerd-control-plane"],
       release: `${name}-control-plane`,
-      values: {
-        clusterDomain: cluster.domain,
-        identityTrustDomain: cluster.domain,
-        identityTrustAnchorsPEM: placeholder("trustBundle"),
-        identity: { externalCA: true, issuer: { scheme: "kubernetes.io/tls" } },
-        // Without these, each rendering makes new certificates, and the control plane restarts.
-        ...Object.fromEntries(
-          Object.keys(webhookServices).map((webhook) => [
-            webhook,
-            { externalSecret: true, caBundle: placeholder(webhook) },
-          ]),
-        ),
-        // Its schedule depends on the time of rendering, and it reports to Linkerd's makers.
-        disableHeartBeat: true,
-        proxy: { logLevel: settings.proxyLogLevel },
-        webhookFailurePolicy: settings.webhookFailurePolicy,
-        // The identity controller notices a changed issuer after about a minute. A restart applies it at once.
-        podAnnotations: { [trustAnnotation]: trust.controlPlane },
-      },
+      values: mergedValues(
+        "linkerd-control-plane",
+        {
+          clusterDomain: cluster.domain,
+          identityTrustDomain: cluster.domain,
+          identityTrustAnchorsPEM: placeholder("trustBundle"),
+          identity: { externalCA: true, issuer: { scheme: "kubernetes.io/tls" } },
+          // Without these, each rendering makes new certificates, and the control plane restarts.
+          ...Object.fromEntries(
+            Object.keys(webhookServices).map((webhook) => [
+              webhook,
+              { externalSecret: true, caBundle: placeholder(webhook) },
+            ]),
+          ),
+          // Its schedule depends on the time of rendering, and it reports to Linkerd's makers.
+          disableHeartBeat: true,
+          proxy: { logLevel: settings.proxyLogLevel },
+          webhookFailurePolicy: settings.webhookFailurePolicy,
+          // The identity controller notices a changed issuer after about a minute. A restart applies it at once.
+          podAnnotations: { [trustAnnotation]: trust.controlPlane },
+        },
+        own["linkerd-control-plane"],
+      ),
     }),
   ]);
   return { definitions, controlPlane };

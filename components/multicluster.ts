@@ -1,5 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { mergedValues } from "../config/chartValues";
 import type { ClusterPlan } from "../config/plan";
 import { installChart } from "./chart";
 import type { Cluster } from "./clusters/cluster";
@@ -15,7 +16,7 @@ export const multiclusterNamespace = "linkerd-multicluster";
 /** Renders the chart of `new Multicluster(name, ...)`. */
 export function renderMulticluster(
   name: string,
-  { paths, cluster, trust, capabilities }: Omit<LinkerdRendering, "settings">,
+  { paths, cluster, trust, settings, capabilities }: LinkerdRendering,
 ): Promise<Manifest[]> {
   const restart = { [trustAnnotation]: trust.dataPlane };
   return renderChart({
@@ -23,20 +24,24 @@ export function renderMulticluster(
     release: `${name}-multicluster`,
     namespace: multiclusterNamespace,
     capabilities,
-    values: {
-      identityTrustDomain: cluster.domain,
-      // The namespace already has the metadata that this job would add, and hooks are not run.
-      createNamespaceMetadataJob: false,
-      // The chart makes the account and its token side by side. Kubernetes deletes a token that comes first, and the
-      // update fails (pulumi/pulumi-kubernetes#4396). Each link makes its own account: link.ts.
-      remoteMirrorServiceAccount: false,
-      controllers: cluster.targets.map((target) => ({ link: { ref: { name: target } } })),
-      controllerDefaults: { enableHeadlessServices: true },
-      // podAnnotations reach every pod but the gateway's.
-      podAnnotations: restart,
-      // Two, so that neither a restart nor the loss of one cuts the cluster off.
-      gateway: { replicas: 2, deploymentAnnotations: restart },
-    },
+    values: mergedValues(
+      "linkerd-multicluster",
+      {
+        identityTrustDomain: cluster.domain,
+        // The namespace already has the metadata that this job would add, and hooks are not run.
+        createNamespaceMetadataJob: false,
+        // The chart makes the account and its token side by side. Kubernetes deletes a token that comes first, and the
+        // update fails (pulumi/pulumi-kubernetes#4396). Each link makes its own account: link.ts.
+        remoteMirrorServiceAccount: false,
+        controllers: cluster.targets.map((target) => ({ link: { ref: { name: target } } })),
+        controllerDefaults: { enableHeadlessServices: true },
+        // podAnnotations reach every pod but the gateway's.
+        podAnnotations: restart,
+        // Two, so that neither a restart nor the loss of one cuts the cluster off.
+        gateway: { replicas: 2, deploymentAnnotations: restart },
+      },
+      settings.chartValues["linkerd-multicluster"],
+    ),
   });
 }
 

@@ -4,6 +4,9 @@ import * as z from "zod";
 export const runtimes = ["k3d", "kwok", "existing"] as const;
 export type Runtime = (typeof runtimes)[number];
 
+export const chartNames = ["linkerd-crds", "linkerd-control-plane", "linkerd-multicluster"] as const;
+export type ChartName = (typeof chartNames)[number];
+
 /** Longest in-mesh cluster name: mirror names end in it, and Kubernetes limits Service names to 63 characters. */
 export const longestClusterName = 20;
 
@@ -52,6 +55,11 @@ export const shape = {
   linkerdVersion: text.regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, "a chart version such as 2026.8.3 (which is edge-26.8.3)"),
   chartRepository: text.regex(/^https?:\/\/[^\s]+$/, "the http(s) URL of a Helm repository"),
   chartDirectory: text,
+  chartValues: z.partialRecord(
+    z.enum(chartNames, `one of ${chartNames.join(", ")}`),
+    z.record(z.string(), z.unknown(), "a mapping of values"),
+    `a mapping of ${chartNames.join(", ")}`,
+  ),
   proxyLogLevel: text,
   webhookFailurePolicy: z.enum(["Fail", "Ignore"], "Fail, Ignore"),
   installGatewayApi: z.boolean("true, false"),
@@ -135,6 +143,11 @@ export const about: Record<SettingName, About> = {
     otherwise: "none",
     next: "pulumi config set chartDirectory <directory>",
     example: "../charts",
+  },
+  chartValues: {
+    description: "More values for Linkerd's charts, by chart. Values that the program sets are refused",
+    otherwise: "none",
+    example: { "linkerd-multicluster": { gateway: { serviceAnnotations: { "example.com/internal": "true" } } } },
   },
   proxyLogLevel: { description: "Log level of the Linkerd proxies", default: "linkerd=debug,warn" },
   webhookFailurePolicy: {

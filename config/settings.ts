@@ -5,6 +5,8 @@ import type * as z from "zod";
 import { type ClusterManifests, readManifests } from "./manifests";
 import {
   about,
+  type ChartName,
+  chartNames,
   type ExistingSettings,
   existingFields,
   link,
@@ -14,7 +16,14 @@ import {
   shape,
 } from "./schema";
 
-export { longestClusterName, runtimes, type ExistingSettings, type Runtime } from "./schema";
+export {
+  chartNames,
+  type ChartName,
+  longestClusterName,
+  runtimes,
+  type ExistingSettings,
+  type Runtime,
+} from "./schema";
 
 /** One directed edge: `source` mirrors the exported services of `target`. */
 export interface LinkSetting {
@@ -35,6 +44,8 @@ export interface Settings {
   /** Files below the manifests' directory that are no manifests. */
   ignoredFiles: string[];
   charts: ChartSource;
+  /** More values for Linkerd's charts. */
+  chartValues: Partial<Record<ChartName, Record<string, unknown>>>;
   proxyLogLevel: string;
   webhookFailurePolicy: "Fail" | "Ignore";
   /** False where the clusters have the Gateway API's CRDs already, as GKE does. Default: true */
@@ -137,6 +148,7 @@ export function checkSettings(raw: RawSettings, root: string): Settings {
     manifests,
     ignoredFiles: ignored,
     charts: checkCharts(valueOf, root, refuse),
+    chartValues: checkChartValues(given, runtime, clusters, faulty, refuse),
     proxyLogLevel: valueOf("proxyLogLevel") ?? "",
     webhookFailurePolicy: valueOf("webhookFailurePolicy") ?? (runtime === "kwok" ? "Ignore" : "Fail"),
     installGatewayApi: valueOf("installGatewayApi") ?? true,
@@ -185,7 +197,7 @@ function problemsOf(issues: z.core.$ZodIssue[], given: RawSettings): Problem[] {
   return issues.flatMap((issue): Problem[] => {
     const [setting = "", ...rest] = issue.path as (string | number)[];
     if (issue.code === "unrecognized_keys") {
-      const known = setting === "" ? Object.keys(about) : Object.keys(setting === "links" ? link : existingFields);
+      const known = fieldsOf[setting] ?? Object.keys(about);
       return issue.keys.map((key) => {
         const path = [...(issue.path as Path), key];
         const remove = path.length > 1 ? `--path '${shownPath(path)}'` : key;
@@ -199,6 +211,13 @@ function problemsOf(issues: z.core.$ZodIssue[], given: RawSettings): Problem[] {
     return [{ setting: String(setting), text: refusal(path, valueAt(given, path), issue.message, command) }];
   });
 }
+
+/** The fields of settings that are mappings, or lists of them. */
+const fieldsOf: Partial<Record<string | number, string[]>> = {
+  links: Object.keys(link),
+  existing: Object.keys(existingFields),
+  chartValues: [...chartNames],
+};
 
 /** Whether a runtime ignores a setting. Pulumi.yaml's defaults arrive as if they were set. */
 function isUnused(name: string, value: unknown, runtime: Runtime): boolean {
@@ -244,9 +263,6 @@ function checkLinks(value: unknown, clusters: string[], isFaulty: boolean, refus
   return value as LinkSetting[];
 }
 
-export const chartNames = ["linkerd-crds", "linkerd-control-plane", "linkerd-multicluster"] as const;
-export type ChartName = (typeof chartNames)[number];
-
 function checkCharts(
   valueOf: <K extends SettingName>(name: K) => Values[K],
   root: string,
@@ -266,6 +282,26 @@ function checkCharts(
     refuse("chartDirectory", ["chartDirectory"], allowed, about.chartDirectory.next);
   }
   return { directory };
+}
+
+/** A gateway without a load balancer needs an address that the user names. */
+function checkChartValues(
+  { chartValues, existing }: RawSettings,
+  runtime: Runtime,
+  clusters: string[],
+  faulty: Set<string>,
+  refuse: Refuse,
+): Settings["chartValues"] {
+  if (faulty.has("chartValues")) return {};
+  const values = (chartValues ?? {}) as Settings["chartValues"];
+  const { serviceType } = (values["linkerd-multicluster"]?.gateway ?? {}) as { serviceType?: unknown };
+  const addresses = (existing ?? {}) as Partial<Record<string, ExistingSettings>>;
+  const isReached = runtime === "existing" && clusters.every((name) => addresses[name]?.gateway !== undefined);
+  if (serviceType !== undefined && serviceType !== "LoadBalancer" && !isReached) {
+    const path = ["chartValues", "linkerd-multicluster", "gateway", "serviceType"];
+    refuse("chartValues", path, "LoadBalancer, unless existing.<cluster>.gateway is set for every cluster");
+  }
+  return values;
 }
 
 function checkExisting(

@@ -250,6 +250,20 @@ const refusals: Refusal[] = [
   bad("registryMirror", "http://127.0.0.1:5000", /in a node 127\.0\.0\.1 is the node itself/),
   bad("registryMirror", "https://user:pass@registry.example.com", /without a user and a password/),
   bad("nodeImage", "no spaces allowed", /an image, such as/),
+  {
+    title: "values for a chart that is none of Linkerd's three",
+    raw: { chartValues: { linkerd: {} } },
+    begins: "chartValues.linkerd is {}; ",
+    allowed: /one of linkerd-crds, linkerd-control-plane, linkerd-multicluster/,
+    next: /^pulumi config rm --path 'chartValues\.linkerd'$/,
+  },
+  {
+    title: "a gateway without a load balancer whose address nobody names",
+    raw: { chartValues: { "linkerd-multicluster": { gateway: { serviceType: "NodePort" } } } },
+    begins: 'chartValues.linkerd-multicluster.gateway.serviceType is "NodePort"; ',
+    allowed: /LoadBalancer, unless existing\.<cluster>\.gateway is set for every cluster/,
+    next: setPath,
+  },
   bad("cluster", ["east"], /one of runtime, clusters, /, /^pulumi config rm cluster$/),
   ...(
     [
@@ -277,6 +291,12 @@ for (const { title, raw, begins, allowed, next } of refusals) {
     assert.match(/ Next: (.*)$/s.exec(problem)?.[1] ?? "", next);
   });
 }
+
+test("a gateway without a load balancer is allowed where every address is named", () => {
+  const chartValues = { "linkerd-multicluster": { gateway: { serviceType: "NodePort", nodePort: 30143 } } };
+  const existing = { east: { context: "a", gateway: "10.0.0.1" }, west: { context: "b", gateway: "10.0.0.2" } };
+  assert.deepEqual(check({ runtime: "existing", existing, chartValues }).chartValues, chartValues);
+});
 
 test("all problems are reported at once", () => {
   const problems = problemsOf({
@@ -316,7 +336,7 @@ test("property: any input is either accepted, or refused with the next command",
   const keys = [
     ...["runtime", "clusters", "orgDomain", "links", "manifests", "linkerdVersion", "chartRepository"],
     ...["chartDirectory", "proxyLogLevel", "webhookFailurePolicy", "trustAnchors", "issuerGeneration", "portBase"],
-    ...["nodeImage", "images", "registryMirror", "existing"],
+    ...["nodeImage", "images", "registryMirror", "existing", "chartValues", "installGatewayApi"],
   ];
   fc.assert(
     fc.property(fc.dictionary(fc.constantFrom(...keys), asJson(value), { maxKeys: 4 }), (raw) => {
