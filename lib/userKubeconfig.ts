@@ -3,6 +3,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { type Document, isMap, parseDocument, type YAMLSeq } from "yaml";
 import { exists, writePrivately } from "./files";
+import { fileFields } from "./kubeconfigFiles";
 import { exclusively } from "./locks";
 import { UserError } from "./run";
 
@@ -46,7 +47,7 @@ type Fields = Record<string, unknown>;
 /** Replaces each field that names a file by its `-data` twin. */
 async function withFiles(fields: Fields): Promise<Fields> {
   const entries = Object.entries(fields).map(async ([key, value]) => {
-    if (!["certificate-authority", "client-certificate", "client-key"].includes(key)) return [key, value];
+    if (!fileFields.includes(key)) return [key, value];
     return [`${key}-data`, await fs.readFile(String(value), "base64")];
   });
   return Object.fromEntries((await Promise.all(entries)) as [string, unknown][]);

@@ -5,6 +5,7 @@ import { type LocalRuntime, problem, wake } from "./lifecycle/check";
 import { dockerProblem, imagesProblem, k3d, networkProblem } from "./lifecycle/k3d";
 import { kwok } from "./lifecycle/kwok";
 import { whichProgram } from "../../lib/files";
+import { contextProblems } from "../../config/contexts";
 import { RefusedError } from "../../config/settings";
 
 /**
@@ -15,8 +16,9 @@ import { RefusedError } from "../../config/settings";
  */
 export async function preflight({ plan, settings, owner }: ClustersArgs): Promise<void> {
   if (plan.runtime === "existing") {
-    if (!settings.installGatewayApi) return;
     const existing = Object.entries(settings.existing);
+    refuse(existing.flatMap(([name, cluster]) => contextProblems(name, cluster)));
+    if (!settings.installGatewayApi) return;
     return refuse(await Promise.all(existing.map(([name, cluster]) => gatewayApiProblem(name, cluster))));
   }
   if (plan.runtime === "k3d") {

@@ -1,4 +1,5 @@
 import * as fs from "node:fs/promises";
+import * as path from "node:path";
 import { ownKubeconfig } from "../../lib/paths";
 import { physicalNameOf } from "../../config/physicalName";
 import type { ExistingSettings } from "../../config/settings";
@@ -26,6 +27,7 @@ export async function accessTo(stack: string, cluster: string): Promise<Access> 
   const settings = (readStackFile(stack).get("existing") as Record<string, ExistingSettings> | undefined)?.[cluster];
   if (!settings) throw new Error(`existing.${cluster} is not set`);
   // It loads Pulumi's SDK, which takes half a second and which no other runtime needs here.
-  const { readContext } = await import("../../config/contexts.js");
-  return { kubeconfig: readContext(cluster, settings).text, file: settings.kubeconfig };
+  const { kubeconfigFiles, readContext } = await import("../../config/contexts.js");
+  const file = settings.kubeconfig && kubeconfigFiles(settings).join(path.delimiter);
+  return { kubeconfig: readContext(cluster, settings).text, file };
 }
