@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { cacheDirectory, stateDirectory } from "../lib/paths";
+import { UserError } from "../lib/run";
 
 const usersHome = path.join(os.homedir(), ".pulumi");
 
@@ -11,21 +12,40 @@ export const ownHome = path.join(cacheDirectory(), "pulumi-home");
 /** The backend for users without a login. Absolute: pulumi resolves a relative one against its working directory. */
 export const defaultBackend = `file://${stateDirectory}`;
 
-/** Whether the user chose a backend, by `pulumi login` or by the environment. */
+/**
+ * Whether the user chose a backend, by `pulumi login` or by the environment.
+ *
+ * @throws UserError when the credentials file cannot be read
+ */
 export function hasLogin(): boolean {
   const { PULUMI_BACKEND_URL, PULUMI_ACCESS_TOKEN } = process.env;
   // After `eval "$(npm run -s env)"` the environment contains the default backend.
   if (PULUMI_BACKEND_URL) return PULUMI_BACKEND_URL !== defaultBackend;
   if (PULUMI_ACCESS_TOKEN) return true;
   const directory = process.env.PULUMI_CREDENTIALS_PATH || process.env.PULUMI_HOME || usersHome;
-  let text: string;
+  return namesBackend(path.join(directory, "credentials.json"));
+}
+
+/**
+ * Whether the engine's credentials file names a backend, by the engine's rules: sdk/go/common/workspace/creds.go.
+ * Newer engines encrypt the file, and only after a login.
+ */
+function namesBackend(file: string): boolean {
   try {
-    text = fs.readFileSync(path.join(directory, "credentials.json"), "utf8");
+    const text = fs.readFileSync(file, "utf8");
+    if (text === "") return false;
+    const credentials: unknown = JSON.parse(text);
+    if (typeof credentials !== "object" || Array.isArray(credentials)) throw new Error("not a JSON object");
+    const { current, $pulumiSecureStore: encrypted } = (credentials ?? {}) as Record<string, unknown>;
+    return Boolean(current) || typeof encrypted === "number";
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
+    // Taking the default backend would hide the stacks of the user's own one.
+    throw new UserError(
+      `your Pulumi credentials ${file} cannot be read: ${(error as Error).message}. ` +
+        `Next: rm ${file}, and pulumi login if you use a backend of your own`,
+    );
   }
-  return Boolean((JSON.parse(text) as { current?: string }).current);
 }
 
 /**

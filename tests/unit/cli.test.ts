@@ -275,12 +275,13 @@ void test("the shell gets every value unchanged, and the directories before its 
 
 void describe("login", () => {
   const names = ["PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_HOME", "PULUMI_CREDENTIALS_PATH"] as const;
-  const logins = (name: string, credentials?: object) => {
-    const home = path.join(temporary, name);
-    fs.mkdirSync(home);
-    if (credentials) fs.writeFileSync(path.join(home, "credentials.json"), JSON.stringify(credentials));
-    return home;
+  const home = (name: string, credentials?: string) => {
+    const directory = path.join(temporary, name);
+    fs.mkdirSync(directory);
+    if (credentials !== undefined) fs.writeFileSync(path.join(directory, "credentials.json"), credentials);
+    return directory;
   };
+  const logins = (name: string, credentials?: object) => home(name, credentials && JSON.stringify(credentials));
   const within = (environment: Partial<Record<(typeof names)[number], string>>, check: () => void) => {
     const before = names.map((name) => [name, process.env[name]] as const);
     for (const name of names) delete process.env[name];
@@ -299,12 +300,41 @@ void describe("login", () => {
     ["none", { PULUMI_HOME: none }, false],
     ["pulumi login", { PULUMI_HOME: logins("login", { current: "https://api.pulumi.com" }) }, true],
     ["pulumi logout", { PULUMI_HOME: logins("logout", { accounts: {} }) }, false],
+    ["an empty credentials file", { PULUMI_HOME: home("empty", "") }, false],
+    ["credentials that are null", { PULUMI_HOME: home("null", "null") }, false],
+    ["encrypted credentials", { PULUMI_HOME: logins("encrypted", { $pulumiSecureStore: 1, data: "AA==" }) }, true],
     ["PULUMI_BACKEND_URL", { PULUMI_HOME: none, PULUMI_BACKEND_URL: "s3://bucket" }, true],
     ["the default backend, from npm run env", { PULUMI_HOME: none, PULUMI_BACKEND_URL: defaultBackend }, false],
     ["PULUMI_ACCESS_TOKEN", { PULUMI_HOME: none, PULUMI_ACCESS_TOKEN: "pul-x" }, true],
   ] as const) {
     void test(name, () => within(environment, () => assert.equal(hasLogin(), expected)));
   }
+  for (const [name, text, reason] of [
+    ["no JSON", "{", "Expected property name"],
+    ["blank", " ", "Unexpected end of JSON input"],
+    ["a list", "[]", "not a JSON object"],
+    ["a number", "1", "not a JSON object"],
+  ] as const) {
+    void test(`credentials that are ${name} never select the default backend`, () => {
+      const file = path.join(home(`broken ${name}`, text), "credentials.json");
+      within({ PULUMI_HOME: path.dirname(file) }, () =>
+        assert.throws(hasLogin, (error) => {
+          assert.ok(error instanceof UserError);
+          assert.ok(
+            error.message.startsWith(`your Pulumi credentials ${file} cannot be read: ${reason}`),
+            error.message,
+          );
+          assert.ok(error.message.endsWith(`Next: rm ${file}, and pulumi login if you use a backend of your own`));
+          return true;
+        }),
+      );
+    });
+  }
+  void test("a credentials file that is a directory never selects the default backend", () => {
+    const directory = home("directory");
+    fs.mkdirSync(path.join(directory, "credentials.json"));
+    within({ PULUMI_HOME: directory }, () => assert.throws(hasLogin, /credentials\.json cannot be read: EISDIR/));
+  });
   void test("PULUMI_HOME stays the user's", () =>
     within({ PULUMI_HOME: none }, () => assert.equal(pulumiHome(), none)));
 });
