@@ -1,7 +1,8 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { lock } from "proper-lockfile";
-import { say } from "./run";
+import { say, UserError } from "./run";
 
 export interface LockOptions {
   /** Called once when another process has the lock. Default: wait in silence. */
@@ -28,19 +29,31 @@ export const toolsLock: LockOptions = {
  *
  * @param thing a file or directory that need not exist; the lock is `<thing>.lock`, like kubectl's for a kubeconfig
  * @throws Error when the lock is not free in time
+ * @throws UserError when the lock is a file that is older than `stale`
  * @example await exclusively(clusterDirectory("alice-east"), () => create(spec));
  */
 export async function exclusively<T>(thing: string, work: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   const { onWait, timeout = 300_000, stale = 10_000, onCompromised } = options;
   await fs.mkdir(path.dirname(thing), { recursive: true });
   const common = { realpath: false, stale, ...(onCompromised && { onCompromised }) };
-  const release = await lock(thing, common).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ELOCKED") throw error;
-    onWait?.();
-    const pause = 500;
-    const retries = { retries: Math.ceil(timeout / pause), factor: 1.3, minTimeout: 50, maxTimeout: pause };
-    return lock(thing, { ...common, retries });
-  });
+  const end = Date.now() + timeout;
+  let pause = 0;
+  const acquire = async (): Promise<() => Promise<void>> => {
+    for (;;) {
+      try {
+        return await lock(thing, common);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        // The library looks at the age of a lock first, and then fails to remove a file as a directory.
+        if (code === "ENOTDIR") throw new UserError(leftLock(`${thing}.lock`, stale));
+        if (code !== "ELOCKED" || Date.now() > end) throw error;
+      }
+      if (pause === 0) onWait?.();
+      pause = Math.min(500, pause * 1.3 || 50);
+      await sleep(pause);
+    }
+  };
+  const release = await acquire();
   try {
     return await work();
   } finally {
@@ -49,4 +62,12 @@ export async function exclusively<T>(thing: string, work: () => Promise<T>, opti
       if (error.code !== "ERELEASED") throw error;
     });
   }
+}
+
+/** kubectl's lock is a file, and it keeps it for milliseconds. This program's own locks are directories. */
+function leftLock(file: string, stale: number): string {
+  return (
+    `${file} is the lock of another program, such as kubectl, and is older than ${stale / 1000} s. ` +
+    `Next: rm ${file}, unless that program still runs`
+  );
 }

@@ -1,7 +1,7 @@
 import * as fs from "node:fs/promises";
 import * as os from "node:os";
 import * as path from "node:path";
-import { type Document, isMap, parseDocument, type YAMLSeq } from "yaml";
+import { type Document, isMap, isSeq, parseDocument, type YAMLSeq } from "yaml";
 import { exists, writePrivately } from "./files";
 import { fileFields } from "./kubeconfigFiles";
 import { exclusively } from "./locks";
@@ -81,14 +81,27 @@ export function removeContext(context: string): Promise<void> {
  */
 async function edit(change: (document: Document) => void): Promise<void> {
   const file = await fs.realpath(userKubeconfig()).catch(() => userKubeconfig());
-  await exclusively(file, async () => {
+  const refuse = (problem: string, next: string): never => {
+    throw new UserError(`your kubeconfig ${file} ${problem}. Next: ${next}`);
+  };
+  const work = async () => {
     const text = (await exists(file)) ? await fs.readFile(file, "utf8") : "apiVersion: v1\nkind: Config\n";
     const document = parseDocument(text);
-    if (document.errors[0]) {
-      throw new UserError(`your kubeconfig ${file} is not YAML: ${document.errors[0].message}. Next: repair the file`);
+    if (document.errors[0]) refuse(`is not YAML: ${document.errors[0].message}`, "repair the file");
+    if (document.contents && !isMap(document.contents)) refuse("is not a kubeconfig", "repair the file");
+    for (const list of lists) {
+      if (document.get(list) && !isSeq(document.get(list)))
+        refuse(`has ${list} that are not a list`, "repair the file");
     }
     change(document);
     await writePrivately(file, document.toString({ lineWidth: 0 }));
+  };
+  await exclusively(file, work).catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall === undefined) throw error;
+    refuse(
+      `cannot be changed: ${error.message}`,
+      "make it a file that you may write, or set KUBECONFIG to another one",
+    );
   });
 }
 

@@ -8,6 +8,7 @@ import * as path from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { parse } from "yaml";
 import { addContext, removeContext, standalone, userKubeconfig } from "../../lib/userKubeconfig";
+import { UserError } from "../../lib/run";
 import { oneCluster } from "../lib/kubeconfigs";
 import type { Merge } from "../lib/mergeContexts";
 
@@ -180,6 +181,72 @@ test("a change waits for kubectl's lock, a file of the same name", { timeout: 60
   await added;
   assert.deepEqual(contexts(), ["work", "k3d-east"]);
   assert.equal(read()["current-context"], "other");
+});
+
+test("a lock file that another program left is named, with the command that removes it", async () => {
+  write(commented);
+  fs.writeFileSync(`${file}.lock`, "");
+  const longAgo = new Date(Date.now() - 11_000);
+  fs.utimesSync(`${file}.lock`, longAgo, longAgo);
+  await assert.rejects(
+    addContext(oneCluster("k3d-east")),
+    new UserError(
+      `${file}.lock is the lock of another program, such as kubectl, and is older than 10 s. ` +
+        `Next: rm ${file}.lock, unless that program still runs`,
+    ),
+  );
+  assert.equal(fs.readFileSync(file, "utf8"), commented);
+  assert.deepEqual(debris(), ["config.lock"]);
+});
+
+test("a fresh lock file is reported ten seconds later", { timeout: 60_000 }, async () => {
+  write(commented);
+  fs.writeFileSync(`${file}.lock`, "");
+  const start = Date.now();
+  await assert.rejects(addContext(oneCluster("k3d-east")), /config\.lock is the lock of another program/);
+  const seconds = (Date.now() - start) / 1000;
+  assert.ok(seconds > 9 && seconds < 20, `${seconds} s`);
+});
+
+for (const [title, text, expected] of [
+  ["a text", "hello", "is not a kubeconfig"],
+  ["a list", "- a", "is not a kubeconfig"],
+  ["contexts that are a map", "contexts: {work: {}}", "has contexts that are not a list"],
+  ["users that are a text", "users: me", "has users that are not a list"],
+] as const) {
+  test(`${title} in place of a kubeconfig is left alone`, async () => {
+    write(text);
+    const refusal = new UserError(`your kubeconfig ${file} ${expected}. Next: repair the file`);
+    await assert.rejects(addContext(oneCluster("k3d-east")), refusal);
+    await assert.rejects(removeContext("k3d-east"), refusal);
+    assert.equal(fs.readFileSync(file, "utf8"), text);
+    assert.deepEqual(debris(), []);
+  });
+}
+
+test("KUBECONFIG that is a directory, or is in a file, is refused", async () => {
+  const next = /Next: make it a file that you may write, or set KUBECONFIG to another one$/;
+  fs.mkdirSync(file, { recursive: true });
+  const refused = (error: unknown) => {
+    assert.ok(error instanceof UserError);
+    assert.ok(
+      error.message.startsWith(`your kubeconfig ${process.env.KUBECONFIG} cannot be changed: E`),
+      error.message,
+    );
+    assert.match(error.message, next);
+    return true;
+  };
+  await assert.rejects(addContext(oneCluster("k3d-east")), refused);
+  fs.rmdirSync(file);
+  write("");
+  process.env.KUBECONFIG = path.join(file, "config");
+  await assert.rejects(addContext(oneCluster("k3d-east")), refused);
+});
+
+test("a directory that may not be written is refused", { skip: process.getuid?.() === 0 }, async () => {
+  write(commented);
+  fs.chmodSync(path.dirname(file), 0o500);
+  await assert.rejects(addContext(oneCluster("k3d-east")), /cannot be changed: EACCES: .*Next: make it a file/);
 });
 
 test("a kubeconfig on its own carries its certificates and the context's name throughout", async () => {
