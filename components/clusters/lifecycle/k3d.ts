@@ -111,7 +111,7 @@ export const k3d: LocalRuntime = {
 export async function dockerProblem(): Promise<string | undefined> {
   try {
     await outputOf("docker", ["version", "--format", "{{.Server.Version}}"]);
-    return undefined;
+    return remoteProblem(await endpoint());
   } catch (error) {
     const text = String(error);
     if (/is not on PATH/.test(text)) return "runtime is k3d, but docker is not installed. Next: install Docker";
@@ -126,6 +126,37 @@ export async function dockerProblem(): Promise<string | undefined> {
     }
     return `runtime is k3d, but docker version fails: ${text}`;
   }
+}
+
+/** The address of the engine that docker and k3d use. The current Docker context names it, else DOCKER_HOST. */
+async function endpoint(): Promise<string> {
+  const format = "{{.Endpoints.docker.Host}}";
+  // podman's docker has no contexts.
+  const shown = await outputOf("docker", ["context", "inspect", "--format", format]).catch(() => "");
+  return shown.trim() || (process.env.DOCKER_HOST ?? "");
+}
+
+/** Why an engine at this address cannot be used: the clusters' ports are on the loopback address of its machine. */
+function remoteProblem(address: string): string | undefined {
+  if (!/^(tcp|ssh|https?):/.test(address) || !URL.canParse(address)) return undefined;
+  const { protocol, hostname } = new URL(address);
+  if (protocol !== "ssh:" && /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname)) return undefined;
+  return (
+    `runtime is k3d, but the Docker engine ${address} is on another machine, where this one cannot reach the clusters; ` +
+    "allowed: an engine of this machine. Next: docker context ls, and docker context use <context>, or unset DOCKER_HOST"
+  );
+}
+
+/**
+ * Where k3d finds the engine's socket to mount into helper containers. k3d knows Docker's contexts, but takes the socket
+ * from its usual path (pkg/runtimes/docker/docker.go, GetRuntimePath). On macOS the engine runs in a virtual machine,
+ * where the socket is at that path.
+ */
+async function socketEnvironment(): Promise<Record<string, string>> {
+  if (process.env.DOCKER_SOCK || process.platform !== "linux") return {};
+  const socket = /^unix:\/\/(.+)$/.exec(await endpoint())?.[1];
+  // Docker Desktop for Linux runs in a virtual machine too.
+  return socket && !socket.includes("/.docker/desktop/") ? { DOCKER_SOCK: socket } : {};
 }
 
 /**
@@ -193,14 +224,12 @@ function registryConfiguration(mirror: string | undefined): string {
  */
 async function runK3d(cluster: string, args: string[]): Promise<string> {
   const scratch = path.join(clusterDirectory(cluster), "k3d");
-  // k3d mounts Docker's socket into helper containers, from its usual path unless DOCKER_SOCK is set.
-  const socket = /^unix:\/\/(.+)$/.exec(process.env.DOCKER_HOST ?? "")?.[1];
   await fs.mkdir(scratch, { recursive: true });
   try {
     return await outputOf("k3d", args, {
       KUBECONFIG: path.join(scratch, "kubeconfig"),
       TMPDIR: scratch,
-      ...(socket && { DOCKER_SOCK: socket }),
+      ...(await socketEnvironment()),
     });
   } finally {
     await fs.rm(scratch, { recursive: true, force: true });

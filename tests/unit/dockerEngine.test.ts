@@ -1,0 +1,66 @@
+/** Which Docker engines the program accepts, with a docker program that only says where its engine is. */
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { after, test } from "node:test";
+import { dockerProblem, k3d } from "../../components/clusters/lifecycle/k3d";
+
+const home = fs.mkdtempSync(path.join(os.tmpdir(), "docker-engine-test-"));
+after(() => fs.rmSync(home, { recursive: true }));
+const docker = `#!/bin/sh
+case "$1" in
+  version) echo 28.0.0;;
+  context) test -n "$ENDPOINT" && echo "$ENDPOINT";;
+esac
+`;
+for (const [name, text] of Object.entries({ docker, k3d: '#!/bin/sh\necho "$DOCKER_SOCK" >"$SEEN"\n' })) {
+  fs.writeFileSync(path.join(home, name), text, { mode: 0o755 });
+}
+process.env.PATH = `${home}${path.delimiter}${process.env.PATH}`;
+process.env.XDG_DATA_HOME = home;
+process.env.SEEN = path.join(home, "seen");
+
+function use(endpoint: string, environment: { DOCKER_HOST?: string; DOCKER_SOCK?: string } = {}): void {
+  for (const name of ["DOCKER_HOST", "DOCKER_SOCK"]) delete process.env[name];
+  Object.assign(process.env, environment, { ENDPOINT: endpoint });
+}
+
+const remote = (address: string) =>
+  `runtime is k3d, but the Docker engine ${address} is on another machine, where this one cannot reach the clusters; ` +
+  "allowed: an engine of this machine. Next: docker context ls, and docker context use <context>, or unset DOCKER_HOST";
+
+for (const address of ["tcp://10.0.0.1:2376", "tcp://docker:2375", "ssh://me@build", "ssh://localhost"]) {
+  test(`an engine on another machine is refused: ${address}`, async () => {
+    use(address);
+    assert.equal(await dockerProblem(), remote(address));
+  });
+}
+
+test("DOCKER_HOST counts where docker has no contexts", async () => {
+  use("", { DOCKER_HOST: "tcp://10.0.0.1:2376" });
+  assert.equal(await dockerProblem(), remote("tcp://10.0.0.1:2376"));
+});
+
+const local = ["unix:///run/user/1000/docker.sock", "tcp://localhost:2375", "tcp://127.0.0.1:2375", "tcp://[::1]:2375"];
+for (const address of [...local, ""]) {
+  test(`an engine of this machine is accepted: ${address || "none named"}`, async () => {
+    use(address);
+    assert.equal(await dockerProblem(), undefined);
+  });
+}
+
+const onLinux = { skip: process.platform !== "linux" };
+for (const [title, address, environment, expected] of [
+  ["the context's", "unix:///run/user/1000/docker.sock", {}, "/run/user/1000/docker.sock"],
+  ["DOCKER_HOST's", "", { DOCKER_HOST: "unix:///tmp/d.sock" }, "/tmp/d.sock"],
+  ["DOCKER_SOCK", "unix:///tmp/d.sock", { DOCKER_SOCK: "/mine" }, "/mine"],
+  ["its usual one for Docker Desktop", "unix:///home/a/.docker/desktop/docker.sock", {}, ""],
+  ["its usual one for tcp", "tcp://localhost:2375", {}, ""],
+] as const) {
+  test(`k3d mounts a socket: ${title}`, onLinux, async () => {
+    use(address, environment);
+    await k3d.start("any");
+    assert.equal(fs.readFileSync(path.join(home, "seen"), "utf8").trim(), expected);
+  });
+}
