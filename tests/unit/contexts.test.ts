@@ -6,7 +6,10 @@ import * as path from "node:path";
 import { after, beforeEach, test } from "node:test";
 import { KubeConfig } from "@kubernetes/client-node";
 import { parse } from "yaml";
+import type { ClustersArgs } from "../../components/clusters";
+import { preflight } from "../../components/clusters/preflight";
 import { contextProblems, kubeconfigFiles, readContext } from "../../config/contexts";
+import { RefusedError } from "../../config/settings";
 import { root } from "../../lib/paths";
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "contexts-test-"));
@@ -184,6 +187,19 @@ for (const [title, text, expected] of [
     assert.match(found, expected);
   });
 }
+
+test("preflight refuses the contexts of all clusters at once", async () => {
+  const existing = { east: { context: "a", kubeconfig: home }, west: { context: "b", kubeconfig: home } };
+  const args = { plan: { runtime: "existing" }, settings: { existing, installGatewayApi: false }, owner: "me" };
+  await assert.rejects(preflight(args as unknown as ClustersArgs), (error) => {
+    assert.ok(error instanceof RefusedError);
+    assert.deepEqual(
+      error.problems.map((problem) => problem.split(";")[0]),
+      ['existing.east.context is "a"', 'existing.west.context is "b"'],
+    );
+    return true;
+  });
+});
 
 test("a kubeconfig that is a directory or does not exist is refused", () => {
   assert.equal(problem(home), `${named}${home} cannot be read: EISDIR: illegal operation on a directory, read. Next: ls -ld ${home}`); // prettier-ignore
