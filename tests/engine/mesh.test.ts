@@ -68,7 +68,12 @@ test("bad settings are refused together, before anything is created", async () =
 
   assert.equal(refused.ok, false);
   assert.match(refused.output, /nothing was created, because:/);
-  for (const problem of [/clusters\[2\] is "West"/, /clusters\[3\] is "east"/, /links\[0\] is /, /portBase is 80/]) {
+  for (const problem of [
+    /clusters\[2\] is "West"/,
+    /clusters\[3\] is "east"/,
+    /links\[0\]\.target is /,
+    /portBase is 80/,
+  ]) {
     assert.match(refused.output, problem);
   }
   assert.match(refused.output, /manifests is "manifests"; east\/curl\.yaml:19: .+ Next: edit that line/);
