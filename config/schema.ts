@@ -16,6 +16,8 @@ const clusterNames = `a list of different names, each of a-z, 0-9 and -, at most
 const dnsName = "a DNS name in lower case, such as cluster.local";
 const generations = "a list of different whole numbers from 1";
 const images = "a list of non-empty strings";
+const k3sArgs = "a list of options for k3s server, such as --node-label=disk=ssd";
+const ownArgs = "other options than --cluster-domain and --disable=traefik, which the program sets";
 
 const domain = text
   .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, dnsName)
@@ -65,6 +67,13 @@ export const shape = {
   installGatewayApi: z.boolean("true, false"),
   portBase: whole(1024, 65_000),
   nodeImage: text.regex(/^\S+$/, "an image, such as rancher/k3s:v1.34.4-k3s1"),
+  k3sArgs: z.array(
+    z
+      .string(k3sArgs)
+      .regex(/^--[a-z][^@]*$/, k3sArgs)
+      .refine((arg) => !/^--(cluster-domain|disable=.*\btraefik\b)/.test(arg), ownArgs),
+    k3sArgs,
+  ),
   images: z.array(z.string(images).min(1, images), images),
   registryMirror: text.superRefine((value, context) => {
     const problem = mirrorProblem(value);
@@ -170,6 +179,13 @@ export const about: Record<SettingName, About> = {
     otherwise: "the one k3d was released with",
     runtimes: ["k3d"],
     example: "rancher/k3s:v1.34.4-k3s1",
+  },
+  k3sArgs: {
+    description: "More options for k3s server. A change makes the clusters anew",
+    default: [],
+    runtimes: ["k3d"],
+    next: "pulumi config set --path 'k3sArgs[0]' <option>",
+    example: ["--node-label=disk=ssd"],
   },
   images: {
     description: "Images of the local Docker engine to import into every cluster",

@@ -56,6 +56,8 @@ export interface Settings {
   portBase?: number;
   /** k3d: image of the nodes. Default: the one k3d was released with. */
   nodeImage?: string;
+  /** k3d: more options for k3s server. */
+  k3sArgs: string[];
   /** k3d: images of the local Docker engine to import into every cluster. */
   images: string[];
   /**
@@ -156,6 +158,7 @@ export function checkSettings(raw: RawSettings, root: string): Settings {
     issuerGeneration: valueOf("issuerGeneration") ?? 1,
     portBase: valueOf("portBase"),
     nodeImage: valueOf("nodeImage"),
+    k3sArgs: valueOf("k3sArgs") ?? [],
     images: valueOf("images") ?? [],
     registryMirror: valueOf("registryMirror"),
     existing: runtime === "existing" ? checkExisting(given.existing, clusters, faulty.has("existing"), refuse) : {},

@@ -8,12 +8,16 @@ import { localCluster } from "./local";
 import { program } from "./program";
 
 /** Settings of k3d clusters. */
-export type K3dOptions = Pick<K3dSpec, "nodeImage" | "images" | "registryMirror">;
+export type K3dOptions = Pick<K3dSpec, "nodeImage" | "images" | "registryMirror"> & { k3sArgs: string[] };
 
 export function k3dSpec(plan: ClusterPlan, network: K3dNetwork, options: K3dOptions): K3dSpec {
   const { physicalName, context, ports, domain } = plan;
-  const { nodeImage, images, registryMirror } = options;
-  return { name: physicalName, context, ports, domain, network: network.name, nodeImage, images, registryMirror };
+  const { nodeImage, images, registryMirror, k3sArgs } = options;
+  return {
+    ...{ name: physicalName, context, ports, domain, network: network.name, nodeImage, images, registryMirror },
+    // Any change of the spec replaces the cluster, so one without options must not have the field.
+    ...(k3sArgs.length > 0 && { k3sArgs }),
+  };
 }
 
 /** A k3d cluster on the stack's Docker network. https://k3d.io */

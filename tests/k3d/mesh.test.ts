@@ -52,6 +52,7 @@ before(async () => {
       "mesh:webhookFailurePolicy": "Ignore",
       "mesh:nodeImage": images.k3s,
       "mesh:images": [imported],
+      "mesh:k3sArgs": ["--node-label=pool=demo"],
       "mesh:registryMirror": "https://registry.example.com/mirror",
     },
     { name: "dev", home },
@@ -163,8 +164,10 @@ test("up from nothing makes both clusters side by side, and the mesh on them", a
   assert.ok(Math.max(...servers) < Math.min(...proxies), "each cluster was begun before the other was done");
 });
 
-test("the image settings reach every node", async () => {
+test("the images' settings and the options for k3s reach every node", async () => {
   for (const cluster of clusters) {
+    const label = await kubectl(cluster, "get", "nodes", "--output=jsonpath={.items[0].metadata.labels.pool}");
+    assert.equal(label, "demo");
     const node = `k3d-${cluster}-server-0`;
     assert.equal(await run("docker", "inspect", node, "--format", "{{.Config.Image}}"), `${images.k3s}\n`);
     assert.equal(await run("docker", "exec", node, "ctr", "image", "ls"), `${imported}\n`);

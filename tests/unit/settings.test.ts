@@ -264,6 +264,18 @@ const refusals: Refusal[] = [
     allowed: /LoadBalancer, unless existing\.<cluster>\.gateway is set for every cluster/,
     next: setPath,
   },
+  bad("k3sArgs", "--debug", /a list of options for k3s server/, setPath),
+  ...[
+    ["debug", /a list of options for k3s server/],
+    ["--cluster-domain=x", /other options than --cluster-domain and --disable=traefik/],
+    ["--disable=servicelb,traefik", /other options than --cluster-domain and --disable=traefik/],
+  ].map(([arg, allowed]): Refusal => ({
+    title: `k3sArgs ${String(arg)}`,
+    raw: { k3sArgs: ["--debug", arg] },
+    begins: `k3sArgs[1] is ${JSON.stringify(arg)}; `,
+    allowed: allowed as RegExp,
+    next: setPath,
+  })),
   bad("cluster", ["east"], /one of runtime, clusters, /, /^pulumi config rm cluster$/),
   ...(
     [
@@ -336,7 +348,7 @@ test("property: any input is either accepted, or refused with the next command",
   const keys = [
     ...["runtime", "clusters", "orgDomain", "links", "manifests", "linkerdVersion", "chartRepository"],
     ...["chartDirectory", "proxyLogLevel", "webhookFailurePolicy", "trustAnchors", "issuerGeneration", "portBase"],
-    ...["nodeImage", "images", "registryMirror", "existing", "chartValues", "installGatewayApi"],
+    ...["nodeImage", "images", "registryMirror", "existing", "chartValues", "k3sArgs", "installGatewayApi"],
   ];
   fc.assert(
     fc.property(fc.dictionary(fc.constantFrom(...keys), asJson(value), { maxKeys: 4 }), (raw) => {

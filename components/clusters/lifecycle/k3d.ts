@@ -32,6 +32,7 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
     ...["--k3s-arg", `--cluster-domain=${spec.domain}@server:0`],
     // The mesh installs its own Gateway API CRDs. Traefik's would clash with them from k3s 1.34 on.
     ...["--k3s-arg", "--disable=traefik@server:0"],
+    ...(spec.k3sArgs ?? []).flatMap((arg) => ["--k3s-arg", `${arg}@server:0`]),
     ...["--runtime-label", `${ownerLabel}=${encode(owner)}@all:*`],
     ...["--registry-config", registries],
     ...(spec.nodeImage ? ["--image", spec.nodeImage] : []),

@@ -15,6 +15,8 @@ export interface K3dSpec extends LocalSpec {
   network: string;
   /** Image of the nodes. Default: the one k3d was released with. */
   nodeImage?: string;
+  /** More options for k3s server. Default: none */
+  k3sArgs?: string[];
   /** Images of the local Docker engine to import. */
   images: string[];
   /** URL of a registry (and path in it) that every image is pulled through. */
