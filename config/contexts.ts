@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { parse, stringify } from "yaml";
+import { isExecutable } from "../lib/files";
 import { fileFields } from "../lib/kubeconfigFiles";
 import { root } from "../lib/paths";
 import { type ExistingSettings, RefusedError } from "./settings";
@@ -163,15 +164,6 @@ function withCommand(entry: Fields, directory: string, refuse: Refuse): Fields {
     return refuse(`its credentials come from ${resolved}, which is not an installed program`, hint);
   }
   return { ...entry, user: { ...user, exec: { ...user.exec, command: resolved } } };
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    fs.accessSync(file, fs.constants.X_OK);
-    return fs.statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { accessSync, constants, statSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 
@@ -17,6 +18,16 @@ export function exists(file: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Whether a file is a program that this user may run. */
+export function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** The file that runs when a program is called by its name, or undefined. */

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { isBuilt, builtDirectory } from "../offline/tools/build";
+import { isExecutable } from "../lib/files";
 import { cacheDirectory, root } from "../lib/paths";
 import { capture, UserError } from "../lib/run";
 import { thisPlatform, type Tool } from "./tools";
@@ -102,15 +103,6 @@ export async function onPath(tool: Tool, PATH = process.env.PATH ?? ""): ReturnT
 /** Compares `major.minor.patch`. */
 export function isOlder(version: string, than: string): boolean {
   return version.localeCompare(than, "en", { numeric: true }) < 0;
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    fs.accessSync(file, fs.constants.X_OK);
-    return fs.statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /** Whether a URL is available. Sends a HEAD request with a timeout of 4 s. */
