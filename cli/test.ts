@@ -8,7 +8,7 @@ import { prepareTools, searching } from "../tools/prepare";
 import { root } from "../lib/paths";
 import { type Environment, run as runProgram, say, UserError } from "../lib/run";
 
-interface Step {
+interface TestStep {
   /** Shown when it fails. */
   name: string;
   args: string[];
@@ -17,7 +17,7 @@ interface Step {
 
 interface Part {
   runtimes: ("kwok" | "k3d")[];
-  steps: () => Step[];
+  steps: () => TestStep[];
   /** Runs only when named on the command line. */
   onRequest?: true;
 }
@@ -79,7 +79,7 @@ async function testEnvironment(runtimes: ("kwok" | "k3d")[]): Promise<Environmen
 }
 
 /** A folder of tests. Files are listed one by one, because `node --test` of Node.js 20 does not expand globs. */
-function tests(folder: string, flags: string[], ending = ".test.ts"): Step {
+function tests(folder: string, flags: string[], ending = ".test.ts"): TestStep {
   const directory = path.join("tests", folder);
   const files = fs
     .readdirSync(path.join(root, directory))

@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { UserError } from "../lib/run";
 
 /** One operation of the engine on one resource. Times are milliseconds since the update's first event. */
-export interface Step {
+export interface Operation {
   urn: string;
   /** Example: `create`, `same`, `update`, `delete`, `delete-replaced` */
   op: string;
@@ -20,7 +20,7 @@ export interface Step {
 
 /** One update, from the engine's events. */
 export interface Update {
-  steps: Step[];
+  steps: Operation[];
   /** Milliseconds from the first event to the last. */
   duration: number;
   result: "succeeded" | "failed" | "interrupted";
@@ -69,8 +69,8 @@ export function readUpdate(log: string): Update {
   if (!first || !last) throw new Error("the event log contains no event");
   const began = time(first);
 
-  const steps: Step[] = [];
-  const open = new Map<string, Step>();
+  const steps: Operation[] = [];
+  const open = new Map<string, Operation>();
   for (const event of events) {
     const pre = event.resourcePreEvent?.metadata;
     if (pre) {
@@ -98,7 +98,7 @@ export function readUpdate(log: string): Update {
   };
 }
 
-function newStep({ op, urn, provider, ...states }: RecordedStep, start: number): Step {
+function newStep({ op, urn, provider, ...states }: RecordedStep, start: number): Operation {
   const state = states.new ?? states.old;
   return {
     urn,
@@ -117,7 +117,7 @@ function key({ urn, op }: RecordedStep): string {
   return `${op} ${urn}`;
 }
 
-function countOf(steps: Step[]): Record<string, number> {
+function countOf(steps: Operation[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { op, end } of steps) if (end !== undefined) counts[op] = (counts[op] ?? 0) + 1;
   return counts;

@@ -1,9 +1,9 @@
-import type { Step, Update } from "../stacks/updateEvents";
+import type { Operation, Update } from "../stacks/updateEvents";
 import type { Graph } from "./graph";
 
 /** A step of the path. Milliseconds. */
 export interface PathStep {
-  step: Step;
+  step: Operation;
   /** When the last of its dependencies ended; 0 for the first step. */
   ready: number;
   /** When its component was registered, if that was later: the program waits for the component's dependencies. */
@@ -27,7 +27,7 @@ export function criticalPath(update: Update, graph: Graph): PathStep[] {
   const neighbours = neighboursOf(update.steps, graph);
   const done = update.steps.filter(({ custom }) => custom);
   let step = latest(done, Infinity);
-  const seen = new Set<Step>();
+  const seen = new Set<Operation>();
   while (step) {
     seen.add(step);
     const { start, parent } = step;
@@ -45,12 +45,12 @@ export function criticalPath(update: Update, graph: Graph): PathStep[] {
   return path;
 }
 
-export function endOf({ end }: Step): number {
+export function endOf({ end }: Operation): number {
   return end ?? Infinity;
 }
 
-function latest(steps: Step[], before: number): Step | undefined {
-  let found: Step | undefined;
+function latest(steps: Operation[], before: number): Operation | undefined {
+  let found: Operation | undefined;
   for (const step of steps) {
     // A step that was interrupted has no end. It counts as the last one, because the update was waiting for it.
     const end = endOf(step);
@@ -60,8 +60,8 @@ function latest(steps: Step[], before: number): Step | undefined {
 }
 
 /** For each step, returns the steps that may have delayed it. */
-function neighboursOf(steps: Step[], { needs, parents }: Graph): (step: Step) => Step[] {
-  const byUrn = new Map<string, Step[]>();
+function neighboursOf(steps: Operation[], { needs, parents }: Graph): (step: Operation) => Operation[] {
+  const byUrn = new Map<string, Operation[]>();
   for (const step of steps) add(byUrn, step.urn, step);
   const children = new Map<string, string[]>();
   for (const [child, parent] of parents) add(children, parent, child);
@@ -75,8 +75,8 @@ function neighboursOf(steps: Step[], { needs, parents }: Graph): (step: Step) =>
     return [...(needs.get(urn) ?? [])].flatMap((one) => (ancestors.has(one) ? [one] : within(one)));
   };
   /** Looks through components and untouched resources, which have no steps of their own, to their dependencies. */
-  const neededSteps = (from: string): Step[] => {
-    const found: Step[] = [];
+  const neededSteps = (from: string): Operation[] => {
+    const found: Operation[] = [];
     const seen = new Set([from]);
     const queue = needed(from);
     for (let urn = queue.pop(); urn !== undefined; urn = queue.pop()) {
@@ -101,6 +101,6 @@ function add<T>(lists: Map<string, T[]>, key: string, value: T): void {
   else lists.set(key, [value]);
 }
 
-function isDelete({ op }: Step): boolean {
+function isDelete({ op }: Operation): boolean {
   return op.startsWith("delete") || op.startsWith("discard");
 }

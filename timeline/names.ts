@@ -1,4 +1,4 @@
-import type { Step, Update } from "../stacks/updateEvents";
+import type { Operation, Update } from "../stacks/updateEvents";
 
 /** A resource's place in the mesh, in words. */
 export interface Place {
@@ -14,7 +14,7 @@ export interface Place {
 const meshName = "mesh";
 
 /** Finds each step's place, using only the URNs and parents of the update's steps. */
-export function placesOf({ steps }: Update): (step: Step) => Place {
+export function placesOf({ steps }: Update): (step: Operation) => Place {
   const byUrn = new Map(steps.map((step) => [step.urn, step]));
   const clusters = clusterNames(steps);
   return (step) => {
@@ -28,7 +28,7 @@ export function placesOf({ steps }: Update): (step: Step) => Place {
 }
 
 /** A provider is named after its cluster. Names of resources without one (commands, certificates) begin with it. */
-function groupOf(step: Step, clusters: string[]): string {
+function groupOf(step: Operation, clusters: string[]): string {
   const provider = split(step.provider);
   const name = short(provider.type.endsWith("pulumi:providers:kubernetes") ? provider.name : split(step.urn).name);
   const matches = clusters.filter((cluster) => new RegExp(`^${cluster}($|[-:])`).test(name));
@@ -36,7 +36,7 @@ function groupOf(step: Step, clusters: string[]): string {
   return matches.sort((a, b) => b.length - a.length)[0] ?? meshName;
 }
 
-function clusterNames(steps: Step[]): string[] {
+function clusterNames(steps: Operation[]): string[] {
   const providers = steps.filter(({ urn }) => split(urn).type.endsWith("pulumi:providers:kubernetes"));
   const components = steps.filter(({ urn }) => /Cluster$/.test(split(urn).type));
   const used = steps.map(({ provider }) => provider).filter((urn) => urn.includes("pulumi:providers:kubernetes"));

@@ -1,6 +1,6 @@
 import { escapeXml } from "../lib/xml";
 import { endOf, type PathStep } from "./criticalPath";
-import type { Step, Update } from "../stacks/updateEvents";
+import type { Operation, Update } from "../stacks/updateEvents";
 import type { Place } from "./names";
 
 const width = 1400;
@@ -14,7 +14,7 @@ const colours: Record<string, string> = { same: "#c8c8c8", delete: "#b8860b", up
  * Draws an update: one bar per resource, grouped by cluster, in order of their start. The critical path is red. Bars of
  * interrupted steps are open to the right, and failed steps are marked.
  */
-export function draw(title: string, update: Update, path: PathStep[], placeOf: (step: Step) => Place): string {
+export function draw(title: string, update: Update, path: PathStep[], placeOf: (step: Operation) => Place): string {
   const critical = new Set(path.map(({ step }) => step));
   const total = Math.max(update.duration, 1);
   const x = (time: number) => labelWidth + (time / total) * (width - labelWidth - right);
@@ -46,8 +46,8 @@ export function draw(title: string, update: Update, path: PathStep[], placeOf: (
 
 const criticalColour = "#d62828";
 
-function grouped(update: Update, placeOf: (step: Step) => Place): [string, Step[]][] {
-  const groups = new Map<string, Step[]>();
+function grouped(update: Update, placeOf: (step: Operation) => Place): [string, Operation[]][] {
+  const groups = new Map<string, Operation[]>();
   for (const step of update.steps.filter(({ custom }) => custom)) {
     const { group } = placeOf(step);
     groups.set(group, [...(groups.get(group) ?? []), step]);
@@ -63,7 +63,7 @@ interface BarContext {
   place: Place;
 }
 
-function bar(step: Step, { x, y, total, critical, place }: BarContext): string {
+function bar(step: Operation, { x, y, total, critical, place }: BarContext): string {
   const end = Math.min(endOf(step), total);
   const open = step.end === undefined;
   const kind = Object.keys(colours).find((op) => step.op.startsWith(op)) ?? "update";

@@ -1,7 +1,7 @@
 import { endOf, type PathStep } from "./criticalPath";
 import type { Update } from "../stacks/updateEvents";
 import type { Place } from "./names";
-import type { Step } from "../stacks/updateEvents";
+import type { Operation } from "../stacks/updateEvents";
 
 /** Shorter gaps are not reported, in milliseconds. */
 const worthTelling = 500;
@@ -23,7 +23,7 @@ interface Wait {
  *
  * @example "61.2 s in all, succeeded (230 create). It waited for: 12.0 s KwokCluster west: Command west, then ..."
  */
-export function describe(update: Update, path: PathStep[], placeOf: (step: Step) => Place): string[] {
+export function describe(update: Update, path: PathStep[], placeOf: (step: Operation) => Place): string[] {
   const waits = waitsOf(update, path, placeOf);
   const changes = Object.entries(update.changes).map(([op, count]) => `${count} ${op}`);
   const most = [...waits].sort((a, b) => b.length - a.length).slice(0, 3);
@@ -46,7 +46,7 @@ export function describe(update: Update, path: PathStep[], placeOf: (step: Step)
 }
 
 /** Neighbouring steps of the path that are in the same component are one wait. */
-function waitsOf(update: Update, path: PathStep[], placeOf: (step: Step) => Place): Wait[] {
+function waitsOf(update: Update, path: PathStep[], placeOf: (step: Operation) => Place): Wait[] {
   const waits: Wait[] = [];
   const push = (what: string, length: number, label?: string) => {
     const last = waits.at(-1);

@@ -17,7 +17,7 @@ export function goneFault(mirrored: Mirrored, expected: Expected): string | unde
   return left.length > 0 ? `still there: ${left.join(", ")}` : undefined;
 }
 
-interface Step {
+interface MirrorStep {
   id: string;
   title: string;
   yes: string;
@@ -25,7 +25,7 @@ interface Step {
   ask(testNamespace: TestNamespace, context: LinkContext): Promise<string | undefined>;
 }
 
-const steps: Step[] = [
+const steps: MirrorStep[] = [
   {
     id: "mirror.headless",
     title: "Is the mirror of a StatefulSet's service headless?",

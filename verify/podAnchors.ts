@@ -41,7 +41,7 @@ export function anchorFault({ metadata, spec }: Pod, bundle: string): string | u
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 /** The fields of a pod's owner that decide whether it restarts its pods. */
-export interface Owner {
+export interface PodOwner {
   kind: string;
   name: string;
   updateStrategy?: { type?: string; rollingUpdate?: { partition?: number } };
@@ -49,7 +49,7 @@ export interface Owner {
 }
 
 /** Why Kubernetes has not restarted this pod. */
-export function whyNotRestarted(pod: Pod, owner: Owner | undefined): string {
+export function whyNotRestarted(pod: Pod, owner: PodOwner | undefined): string {
   if (!owner) return "a bare pod, which nothing restarts";
   const { kind, name, updateStrategy, paused } = owner;
   const called = `${kind} ${name}`;
@@ -64,7 +64,7 @@ export function whyNotRestarted(pod: Pod, owner: Owner | undefined): string {
 }
 
 /** The controller of a pod. For a Deployment's pod this is the Deployment, not its ReplicaSet. */
-async function ownerOf({ apps }: ClusterClient, { metadata }: Pod): Promise<Owner | undefined> {
+async function ownerOf({ apps }: ClusterClient, { metadata }: Pod): Promise<PodOwner | undefined> {
   const reference = metadata?.ownerReferences?.find(({ controller }) => controller);
   if (!reference) return undefined;
   const { kind, name } = reference;
@@ -85,7 +85,7 @@ async function ownerOf({ apps }: ClusterClient, { metadata }: Pod): Promise<Owne
 }
 
 /** Commands that delete the pods. Their owners recreate them, and the next update recreates the stack's bare pods. */
-function restart(cluster: ClusterClient, stale: readonly { pod: Pod; owner?: Owner }[], stack: string): string {
+function restart(cluster: ClusterClient, stale: readonly { pod: Pod; owner?: PodOwner }[], stack: string): string {
   const namespaces = new Set(stale.map(({ pod }) => pod.metadata?.namespace ?? ""));
   const deletions = [...namespaces].map((namespace) => {
     const names = stale.flatMap(({ pod }) => (pod.metadata?.namespace === namespace ? [pod.metadata.name] : []));

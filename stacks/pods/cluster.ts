@@ -3,7 +3,7 @@ import { client, found, type Pod, reason, type ReplicaSet } from "../../verify/a
 import type { Fault } from "./faults";
 import type { Workload } from "./inFlight";
 import type { Access } from "./kubeconfig";
-import { newestPods, type Owner } from "./newestPods";
+import { newestPods, type PodOwner } from "./newestPods";
 
 /** Limits each request, so that an API server that starts or hangs does not delay the checks of the others. */
 const requestSeconds = 5;
@@ -115,7 +115,7 @@ export class WatchedCluster {
   }
 
   /** Undefined if it does not exist yet. */
-  private async owner(workload: Workload): Promise<Owner | undefined> {
+  private async owner(workload: Workload): Promise<PodOwner | undefined> {
     const { kind, name } = workload;
     const where = { name, namespace: this.namespaceOf(workload) };
     switch (kind) {
@@ -147,6 +147,6 @@ export function whyNot(error: unknown): string {
   return (error as Error).name === "AbortError" ? `no answer within ${requestSeconds} s` : reason(error);
 }
 
-function asOwner<K extends Owner["kind"]>(kind: K, object: Extract<Owner, { kind: K }>["object"] | undefined) {
-  return object && ({ kind, object } as Extract<Owner, { kind: K }>);
+function asOwner<K extends PodOwner["kind"]>(kind: K, object: Extract<PodOwner, { kind: K }>["object"] | undefined) {
+  return object && ({ kind, object } as Extract<PodOwner, { kind: K }>);
 }

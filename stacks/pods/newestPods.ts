@@ -1,7 +1,7 @@
 import type { DaemonSet, Deployment, Job, KubernetesObject, Pod, ReplicaSet, StatefulSet } from "../../verify/api";
 
 /** A workload as the API server returns it. */
-export type Owner =
+export type PodOwner =
   | { kind: "Deployment"; object: Deployment }
   | { kind: "StatefulSet"; object: StatefulSet }
   | { kind: "DaemonSet"; object: DaemonSet }
@@ -18,7 +18,7 @@ const revision = "deployment.kubernetes.io/revision";
  * @param replicaSets all in the namespace
  * @param pods all in the namespace
  */
-export function newestPods(owner: Owner, replicaSets: ReplicaSet[], pods: Pod[]): Pod[] {
+export function newestPods(owner: PodOwner, replicaSets: ReplicaSet[], pods: Pod[]): Pod[] {
   const living = pods.filter((pod) => !pod.metadata?.deletionTimestamp);
   const of = (object: KubernetesObject | undefined) => living.filter((pod) => isOwned(pod, object));
   switch (owner.kind) {

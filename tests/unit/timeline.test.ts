@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { test } from "node:test";
 import { UserError } from "../../lib/run";
 import { criticalPath } from "../../timeline/criticalPath";
-import { lastLog, readUpdate, type Step } from "../../stacks/updateEvents";
+import { lastLog, readUpdate, type Operation } from "../../stacks/updateEvents";
 import { readGraph } from "../../timeline/graph";
 import { parseArguments } from "../../timeline/main";
 import { placesOf } from "../../timeline/names";
@@ -223,7 +223,7 @@ test("a resource belongs to its provider's cluster, or to the one its name begin
     log([...up, begin(1, "create", other), begin(1, "create", west2), begin(1, "create", shared)]),
   );
   const placeOf = placesOf(update);
-  const groupOf = (one: string) => placeOf(update.steps.find((step) => step.urn === one) as Step).group;
+  const groupOf = (one: string) => placeOf(update.steps.find((step) => step.urn === one) as Operation).group;
   assert.equal(groupOf(command), "west");
   assert.equal(groupOf(link), "west");
   assert.equal(groupOf(west2), "west-2");
