@@ -25,8 +25,9 @@ async function program() {
     refuseToEmpty(plan),
   ]);
 
-  if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });
   const charts = await renderCharts("mesh", { plan, settings, paths });
+
+  if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });
   const mesh = new Mesh("mesh", { plan, settings, charts, owner });
 
   warnBeforeExpiry(mesh);

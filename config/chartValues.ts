@@ -8,7 +8,20 @@ const free = new Set(["linkerd-multicluster gateway.replicas"]);
 
 /** Values that must stay as the chart has them. */
 const fixed: Partial<Record<ChartName, Record<string, string>>> = {
+  "linkerd-control-plane": {
+    linkerdNamespace: "the program makes the namespace linkerd",
+    "identity.issuer.tls": "the program makes the issuers",
+    ...Object.fromEntries(
+      ["proxyInjector", "profileValidator", "policyValidator"].flatMap((webhook) =>
+        ["crtPEM", "keyPEM", "injectCaFrom", "injectCaFromSecret"].map((key) => [
+          `${webhook}.${key}`,
+          "the program makes the webhooks' certificates",
+        ]),
+      ),
+    ),
+  },
   "linkerd-multicluster": {
+    linkerdNamespace: "the program makes the namespace linkerd",
     "gateway.enabled": "each cluster needs its gateway",
     "gateway.name": "the other clusters' Links name it",
     "gateway.namespace": "the other clusters' Links name it",

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import * as z from "zod";
 
 /** Where clusters come from. See components/clusters. */
@@ -34,8 +35,15 @@ export const link = { source: text, target: text };
 export const existingFields = {
   context: z.string("a context of your kubeconfig").min(1, "a context of your kubeconfig"),
   kubeconfig: text.optional(),
-  apiServer: text.regex(/^https:\/\/[^\s@]+$/, "the https URL of an API server").optional(),
-  gateway: text.regex(/^[\w.:-]+$/, "a host name or an IP address, without scheme and port").optional(),
+  apiServer: text
+    .refine((url) => /^https:\/\/[^\s@]+$/.test(url) && URL.canParse(url), "the https URL of an API server")
+    .optional(),
+  gateway: text
+    .refine(
+      (host) => isIP(host) !== 0 || /^[\w-]+(\.[\w-]+)*$/.test(host),
+      "a host name or an IP address, without scheme and port",
+    )
+    .optional(),
   domain: domain.optional(),
 };
 const existing = z.strictObject(existingFields, "context, and where needed kubeconfig, apiServer, gateway, domain");
@@ -70,7 +78,7 @@ export const shape = {
   k3sArgs: z.array(
     z
       .string(k3sArgs)
-      .regex(/^--[a-z][^@]*$/, k3sArgs)
+      .regex(/^--[a-z][a-z0-9-]*(=[^@]*)?$/, k3sArgs)
       .refine((arg) => !/^--(cluster-domain|disable=.*\btraefik\b)/.test(arg), ownArgs),
     k3sArgs,
   ),
@@ -136,7 +144,10 @@ export const about: Record<SettingName, About> = {
     next: "pulumi config rm links",
     example: [{ source: "east", target: "west" }],
   },
-  orgDomain: { description: "Cluster and trust domains are <cluster>.<orgDomain>", default: "cluster.local" },
+  orgDomain: {
+    description: "Local clusters' domains are <cluster>.<orgDomain>, and the trust anchor is named after it",
+    default: "cluster.local",
+  },
   manifests: { description: "Directory with one folder of Kubernetes YAML per cluster", default: "manifests" },
   linkerdVersion: {
     description: "Version of the three Linkerd charts; 2026.8.3 is edge-26.8.3",
@@ -148,7 +159,7 @@ export const about: Record<SettingName, About> = {
   },
   chartDirectory: {
     description:
-      "Linkerd's three charts as folders, in place of the repository. MESH_CHART_DIRECTORY sets it for a shell",
+      "Linkerd's three charts as folders, in place of the repository. MESH_CHART_DIRECTORY sets it for a shell. Not with another repository or version",
     otherwise: "none",
     next: "pulumi config set chartDirectory <directory>",
     example: "../charts",
@@ -202,7 +213,8 @@ export const about: Record<SettingName, About> = {
     example: "https://registry.example.com/mirror",
   },
   existing: {
-    description: "Clusters of yours by name: context, and where needed kubeconfig, apiServer, gateway, domain",
+    description:
+      "Clusters of yours by name: context, and where needed kubeconfig, apiServer, gateway (it must answer on ports 4143 and 4191), domain",
     otherwise: "none",
     runtimes: ["existing"],
     example: { east: { context: "gke-east", gateway: "203.0.113.7" } },

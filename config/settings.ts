@@ -94,9 +94,7 @@ export function readSettings(root = process.cwd()): Settings {
   for (const [key, value] of Object.entries(pulumi.runtime.allConfig())) {
     if (key.startsWith(prefix)) raw[key.slice(prefix.length)] = plain(value);
   }
-  // The same setting for a shell: a directory is specific to one machine, but a stack's settings are shared.
-  raw.chartDirectory ??= process.env.MESH_CHART_DIRECTORY;
-  return checkSettings(raw, root);
+  return checkSettings(raw, root, process.env.MESH_CHART_DIRECTORY);
 }
 
 /** Pulumi passes every setting as text: numbers, booleans and lists as JSON. */
@@ -117,9 +115,15 @@ interface Problem {
   text: string;
 }
 
-/** Turns raw settings into checked ones. Pure, except for reading the directories that the settings name. */
-export function checkSettings(raw: RawSettings, root: string): Settings {
-  const given = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined));
+/**
+ * Turns raw settings into checked ones. Pure, except for reading the directories that the settings name.
+ *
+ * @param shellCharts chartDirectory for one shell: a directory is specific to one machine, but a stack's settings are
+ *   shared
+ */
+export function checkSettings(raw: RawSettings, root: string, shellCharts?: string): Settings {
+  const set = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined));
+  const given: RawSettings = { ...(shellCharts && { chartDirectory: shellCharts }), ...set };
   const result = schema.safeParse(given);
   const problems = result.success ? [] : problemsOf(result.error.issues, given);
   const faulty = new Set(problems.map(({ setting }) => setting));
@@ -135,6 +139,10 @@ export function checkSettings(raw: RawSettings, root: string): Settings {
   )) {
     const users = about[name as SettingName].runtimes?.join(", ") ?? "";
     refuse(name, [name], `with runtime ${users} only (it is ${runtime})`, `pulumi config rm ${name}`);
+  }
+  for (const name of set.chartDirectory === undefined ? [] : (["chartRepository", "linkerdVersion"] as const)) {
+    if (given[name] === undefined || given[name] === about[name].default) continue;
+    refuse(name, [name], "its default, because chartDirectory names the charts", `pulumi config rm ${name}`);
   }
   const clusters = checkClusters(given, faulty.has("clusters"), refuse);
   const manifestDirectory = valueOf("manifests") ?? "manifests";
@@ -317,7 +325,7 @@ function checkExisting(
   const entries = (value ?? {}) as Record<string, ExistingSettings | undefined>;
   const users = new Map<string, string>();
   for (const name of clusters) {
-    const entry = entries[name];
+    const entry = Object.hasOwn(entries, name) ? entries[name] : undefined;
     const here = ["existing", name, "context"];
     if (!entry) {
       refuse("existing", here, "a context of your kubeconfig");

@@ -61,6 +61,22 @@ for (const [chart, given, problem] of [
   test(`refused: ${JSON.stringify(given)} for ${chart}`, () => assert.deepEqual(problems(chart, given), [problem]));
 }
 
+test("values that would undo the program's certificates are refused", () => {
+  const given = { proxyInjector: { injectCaFrom: "x", replicas: 2 }, identity: { issuer: { tls: { crtPEM: "x" } } } };
+  const named = mergedNames({ ...own, proxyInjector: { caBundle: "CA" }, identity: { issuer: {} } }, given);
+  assert.deepEqual(named, ["proxyInjector.injectCaFrom", "identity.issuer.tls"]);
+});
+
+function mergedNames(mine: Values, given: Values): string[] {
+  try {
+    mergedValues("linkerd-control-plane", mine, given);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof RefusedError, String(error));
+    return error.problems.map((problem) => /^chartValues\.linkerd-control-plane\.(\S+) is /.exec(problem)?.[1] ?? "");
+  }
+}
+
 test("all refused values are named at once", () => {
   assert.equal(problems("linkerd-control-plane", { clusterDomain: 1, proxy: { logLevel: 2 } }).length, 2);
 });

@@ -79,9 +79,10 @@ test("real clusters refuse pods without a proxy; kwok lets them through, because
 });
 
 test("charts come from the directory if one is set, else from the repository, without its last slash", () => {
-  assert.deepEqual(check({ chartDirectory: "charts", chartRepository: "https://charts.example.com" }).charts, {
-    directory: path.join(root, "charts"),
-  });
+  assert.deepEqual(check({ chartDirectory: "charts" }).charts, { directory: path.join(root, "charts") });
+  const shell = checkSettings({ linkerdVersion: "2026.9.1" }, root, "charts");
+  assert.deepEqual(shell.charts, { directory: path.join(root, "charts") });
+  assert.deepEqual(checkSettings({ chartDirectory: "charts" }, root, "nowhere").charts, shell.charts);
   assert.deepEqual(check({ chartRepository: "http://127.0.0.1:8080/edge//", linkerdVersion: "2026.9.1" }).charts, {
     repository: "http://127.0.0.1:8080/edge",
     version: "2026.9.1",
@@ -225,6 +226,8 @@ const refusals: Refusal[] = [
       ["kubeconfig", 5, /a non-empty string/],
       ["apiServer", "http://10.0.0.1:6443", /the https URL of an API server/],
       ["apiServer", "https://user:pass@10.0.0.1", /the https URL of an API server/],
+      ["apiServer", "https://[", /the https URL of an API server/],
+      ["gateway", "10.0.0.1:4143", /without scheme and port/],
       ["gateway", "https://10.0.0.1", /a host name or an IP address, without scheme and port/],
       ["domain", "Cluster.local", /a DNS name in lower case/],
       ["gatway", "10.0.0.1", /one of context, kubeconfig, apiServer, gateway, domain/],
@@ -264,8 +267,26 @@ const refusals: Refusal[] = [
     allowed: /LoadBalancer, unless existing\.<cluster>\.gateway is set for every cluster/,
     next: setPath,
   },
+  ...[
+    ["linkerdVersion", "2026.9.1"],
+    ["chartRepository", "https://charts.example.com"],
+  ].map(([name = "", value]): Refusal => ({
+    title: `${name} beside chartDirectory`,
+    raw: { chartDirectory: "charts", [name]: value },
+    begins: `${name} is "${value}"; `,
+    allowed: /its default, because chartDirectory names the charts/,
+    next: new RegExp(`^pulumi config rm ${name}$`),
+  })),
+  {
+    title: "an existing cluster with the name of a property that every JavaScript object has",
+    raw: { runtime: "existing", clusters: ["constructor"], existing: {} },
+    begins: "existing.constructor.context is nothing; ",
+    allowed: /a context of your kubeconfig/,
+    next: setPath,
+  },
   bad("k3sArgs", "--debug", /a list of options for k3s server/, setPath),
   ...[
+    ["--disable traefik", /a list of options for k3s server/],
     ["debug", /a list of options for k3s server/],
     ["--cluster-domain=x", /other options than --cluster-domain and --disable=traefik/],
     ["--disable=servicelb,traefik", /other options than --cluster-domain and --disable=traefik/],
