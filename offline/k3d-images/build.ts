@@ -76,10 +76,20 @@ export async function buildImages({ dockerHost, toolsDir, progress = () => undef
     curl: merge(base, await curl()),
   };
   const hashes = new Map<string, Promise<string>>();
-  const built = await Promise.all(
-    Object.entries(recipes).map(async ([name, recipe]) => [name, await build(name, recipe, { env, progress, hashes })]),
+  const images = await Promise.all(
+    Object.entries(recipes).map(async ([name, recipe]) => {
+      const image = `mesh-stand-in/${name}:${await inputHash(recipe, hashes)}`;
+      const { stdout } = await execute("docker", ["image", "ls", "--quiet", image], { env });
+      return { name, recipe, image, isThere: stdout.trim() !== "" };
+    }),
   );
-  return Object.fromEntries(built) as Images;
+  const missing = images.filter(({ isThere }) => !isThere);
+  // Removes older builds of the same images, unless a container still uses them. Docker prunes one at a time.
+  for (const { name } of missing) {
+    await execute("docker", ["image", "prune", "--all", "--force", "--filter", `label=${LABEL}=${name}`], { env });
+  }
+  await Promise.all(missing.map(({ name, recipe, image }) => build(name, recipe, { env, progress, image })));
+  return Object.fromEntries(images.map(({ name, image }) => [name, image])) as unknown as Images;
 }
 
 async function k3s(toolsDir: string | undefined): Promise<Partial<Recipe>> {
@@ -139,16 +149,9 @@ async function curl(): Promise<Partial<Recipe>> {
 async function build(
   name: string,
   recipe: Recipe,
-  { env, progress, hashes }: { env: NodeJS.ProcessEnv; progress: (line: string) => void; hashes: Hashes },
-): Promise<string> {
-  const image = `mesh-stand-in/${name}:${await inputHash(recipe, hashes)}`;
-  const { stdout } = await execute("docker", ["image", "ls", "--quiet", image], { env });
-  if (stdout.trim() !== "") {
-    return image;
-  }
+  { env, progress, image }: { env: NodeJS.ProcessEnv; progress: (line: string) => void; image: string },
+): Promise<void> {
   const start = Date.now();
-  // Removes older builds of the same image, unless a container still uses them.
-  await execute("docker", ["image", "prune", "--all", "--force", "--filter", `label=${LABEL}=${name}`], { env });
   const root = await mkdtemp(join(tmpdir(), `stand-in-${name}-`));
   try {
     await assemble(root, recipe);
@@ -157,7 +160,6 @@ async function build(
     await rm(root, { recursive: true, force: true });
   }
   progress(`built ${image} in ${((Date.now() - start) / 1000).toFixed(1)} s`);
-  return image;
 }
 
 async function assemble(root: string, recipe: Recipe): Promise<void> {
