@@ -1,8 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { mergedValues } from "../config/chartValues";
 import type { ClusterPlan } from "../config/plan";
 import { installChart } from "./chart";
+import { mergedValues } from "./chartValues";
 import type { Cluster } from "./clusters/cluster";
 import { inCluster } from "./clusters/cluster";
 import type { Linkerd, LinkerdRendering } from "./linkerd";

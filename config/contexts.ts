@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { parse, stringify } from "yaml";
 import { isExecutable } from "../lib/files";
 import { fileFields } from "../lib/kubeconfigFiles";
+import { isMapping } from "../lib/mapping";
 import { root } from "../lib/paths";
 import { type ExistingSettings, RefusedError } from "./settings";
 
@@ -101,7 +102,7 @@ function merge(files: string[], refuse: Refuse): Record<List, Found[]> {
       const entries = config[list] ?? [];
       if (!Array.isArray(entries)) return refuse(`${list} in ${file} is not a list`, `repair ${file}`);
       for (const entry of entries as unknown[]) {
-        if (!isMap(entry) || typeof entry.name !== "string" || !isMap(entry[lists[list]] ?? {})) {
+        if (!isMapping(entry) || typeof entry.name !== "string" || !isMapping(entry[lists[list]] ?? {})) {
           return refuse(`${list} in ${file} has an entry without name and ${lists[list]}`, `repair ${file}`);
         }
         entry[lists[list]] ??= {};
@@ -126,10 +127,8 @@ function readFile(file: string, refuse: Refuse): Fields {
   } catch (error) {
     return refuse(`${file} is not YAML: ${(error as Error).message.split("\n")[0]}`, `repair ${file}`);
   }
-  return isMap(config) ? config : refuse(`${file} is not a kubeconfig`, `repair ${file}`);
+  return isMapping(config) ? config : refuse(`${file} is not a kubeconfig`, `repair ${file}`);
 }
-
-const isMap = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Replaces each field that names a file by its twin with the content. A twin that is there wins, as with kubectl. */
 function withFiles({ name, entry, directory }: Found, field: "cluster" | "user", refuse: Refuse): Fields {
@@ -152,7 +151,7 @@ function withFiles({ name, entry, directory }: Found, field: "cluster" | "user",
 /** An exec plugin runs on each machine. A command with a separator is relative to the kubeconfig's directory. */
 function withCommand(entry: Fields, directory: string, refuse: Refuse): Fields {
   const user = entry.user as Fields;
-  if (!isMap(user.exec)) return entry;
+  if (!isMapping(user.exec)) return entry;
   const { command, installHint } = user.exec;
   if (typeof command !== "string" || command === "") {
     return refuse(`the exec command of its user is ${JSON.stringify(command)}, not a program`);

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isMapping } from "../lib/mapping";
 import { readYaml, type YamlDocument } from "./kubectlYaml";
 import { findManifests, isLeftover } from "./manifestFiles";
 
@@ -110,10 +111,6 @@ function readDocument(file: string, { value, line }: YamlDocument): Finding[] {
     if (!isMapping(item)) return { place: itemPlace([]), problem: "a Kubernetes object is expected" };
     return readObject({ ...implied, ...item }, itemPlace);
   });
-}
-
-function isMapping(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function readObject(fields: Record<string, unknown>, place: (field: FieldPath) => string): Finding {

@@ -60,6 +60,11 @@ export function mirrorsOf(target: ClusterPlan): Mirror[] {
   return [...made, ...federated];
 }
 
+/** Services that all links of a source make in it. */
+export function mirrorsIn(source: ClusterPlan, links: LinkPlan[]): Mirror[] {
+  return links.filter((link) => link.source === source).flatMap(({ target }) => mirrorsOf(target));
+}
+
 /** DNS names, with port, by which the source reaches the target's StatefulSet pods and their service. */
 export function hostsOf(source: ClusterPlan, target: ClusterPlan): string[] {
   return exportedServices(target).flatMap(({ name, namespace, isFlat, isHeadless, ports, pods }) => {
@@ -168,8 +173,7 @@ function collisions(source: ClusterPlan, links: LinkPlan[]): string[] {
       .filter(isService)
       .map((service) => [`${namespaceOf(service)}/${service.metadata.name}`, describe(service, source.name)]),
   );
-  const targets = links.filter((link) => link.source === source).map(({ target }) => target);
-  return targets.flatMap(mirrorsOf).flatMap((mirror) => {
+  return mirrorsIn(source, links).flatMap((mirror) => {
     const { name, namespace, service, target } = mirror;
     const key = `${namespace}/${name}`;
     const other = taken.get(key);

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Manifest } from "./manifests";
-import { hostsOf, type Mirror, mirrorProblems, mirrorsOf } from "./mirrors";
+import { hostsOf, type Mirror, mirrorProblems, mirrorsIn, mirrorsOf } from "./mirrors";
 import { missingNamespaces } from "./namespaces";
 import { physicalNameOf } from "./physicalName";
 import { stackNameProblem } from "./stackName";
@@ -125,10 +125,7 @@ export function makePlan(stack: string, settings: Settings): Plan {
       links.map(({ source, target }) => [`${source.name}->${target.name}`, mirrorsOf(target).map(shownMirror)]),
     ),
     namespaces: Object.fromEntries(
-      clusters.map((source) => {
-        const targets = links.filter((link) => link.source === source).map(({ target }) => target);
-        return [source.name, missingNamespaces(source.manifests, targets.flatMap(mirrorsOf))];
-      }),
+      clusters.map((source) => [source.name, missingNamespaces(source.manifests, mirrorsIn(source, links))]),
     ),
     hosts: Object.fromEntries(
       links.map(({ source, target }) => [`${source.name}->${target.name}`, hostsOf(source, target)]),

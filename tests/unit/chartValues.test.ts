@@ -1,7 +1,7 @@
 /** The setting chartValues adds to the program's values, and never replaces one that the mesh depends on. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { mergedValues, type Values } from "../../config/chartValues";
+import { mergedValues, type Values } from "../../components/chartValues";
 import { type ChartName, RefusedError } from "../../config/settings";
 
 const own = { clusterDomain: "east.cluster.local", proxy: { logLevel: "warn" }, gateway: { replicas: 2 } };

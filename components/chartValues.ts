@@ -1,4 +1,6 @@
-import { RefusedError, type ChartName } from "./settings";
+import { RefusedError, type ChartName } from "../config/settings";
+import { isMapping } from "../lib/mapping";
+import { webhookServices } from "./trustAnchor";
 
 /** A chart's values, as Helm reads them. */
 export type Values = Record<string, unknown>;
@@ -12,7 +14,7 @@ const fixed: Partial<Record<ChartName, Record<string, string>>> = {
     linkerdNamespace: "the program makes the namespace linkerd",
     "identity.issuer.tls": "the program makes the issuers",
     ...Object.fromEntries(
-      ["proxyInjector", "profileValidator", "policyValidator"].flatMap((webhook) =>
+      Object.keys(webhookServices).flatMap((webhook) =>
         ["crtPEM", "keyPEM", "injectCaFrom", "injectCaFromSecret"].map((key) => [
           `${webhook}.${key}`,
           "the program makes the webhooks' certificates",
@@ -67,7 +69,3 @@ const hints: Record<string, string> = {
   "proxy.logLevel": "the setting proxyLogLevel sets it",
   webhookFailurePolicy: "the setting of this name sets it",
 };
-
-function isMapping(value: unknown): value is Values {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
