@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { type DocumentOptions, parseAllDocuments, type SchemaOptions } from "yaml";
+import { readYaml } from "../config/kubectlYaml";
 import type { Manifest } from "../config/manifests";
 import { RefusedError } from "../config/settings";
 import { exists, writePrivately } from "../lib/files";
@@ -55,25 +55,17 @@ async function template({ chart, release, namespace, values, capabilities }: Ren
     ["template", release, chart, "--include-crds", "--no-hooks", "--values", "-", ...flags],
     values,
   );
-  const objects = parseAllDocuments(yaml, helmsYaml).map((document) => {
-    if (document.errors[0]) throw document.errors[0];
-    return document.toJS() as Manifest | null;
-  });
-  return objects
-    .filter((object) => object !== null)
+  // Helm reads YAML as kubectl does, by the same library.
+  const { documents, problems } = readYaml(yaml);
+  if (problems[0]) throw new Error(`chart ${chart}, line ${problems[0].line} of its rendering: ${problems[0].problem}`);
+  return documents
+    .map(({ value }) => value as Manifest)
     .map((object) =>
       isNamespaced(object)
         ? { ...object, metadata: { ...object.metadata, namespace: object.metadata.namespace ?? namespace } }
         : object,
     );
 }
-
-/** Helm reads and writes YAML 1.1, and treats dates and times as strings: https://github.com/kubernetes-sigs/yaml */
-const helmsYaml: DocumentOptions & SchemaOptions = {
-  version: "1.1",
-  customTags: (tags) =>
-    tags.filter((tag) => typeof tag === "string" || !(tag.tag.endsWith(":timestamp") || tag.format === "TIME")),
-};
 
 async function helm(args: string[], values: unknown): Promise<string> {
   try {

@@ -71,7 +71,7 @@ function settingsPage(): string {
     "They are read as kubectl reads them: `$KUBECONFIG` may name several files, and a relative path in a file starts from its",
     "directory. `existing.<cluster>.kubeconfig` may begin with `~`, and a relative path starts from the project's directory. The state",
     "gets the one context, with the content of its certificate files. A `tokenFile` and a credential plugin stay references, so every",
-    "machine needs them. Objects without a namespace go to `default`, whatever namespace the context has.",
+    "machine needs them. Objects without a namespace go to `default`, also if the context has another one.",
     "",
     "## k3d",
     "",

@@ -254,7 +254,7 @@ const refusals: Refusal[] = [
   bad("registryMirror", "https://user:pass@registry.example.com", /without a user and a password/),
   bad("nodeImage", "no spaces allowed", /an image, such as/),
   {
-    title: "values for a chart that is none of Linkerd's three",
+    title: "values for a chart that Linkerd does not have",
     raw: { chartValues: { linkerd: {} } },
     begins: "chartValues.linkerd is {}; ",
     allowed: /one of linkerd-crds, linkerd-control-plane, linkerd-multicluster/,
