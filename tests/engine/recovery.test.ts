@@ -49,12 +49,16 @@ async function api(cluster: string): Promise<Api> {
   return new Api(kubeconfigs[cluster] ?? "");
 }
 
-async function killApiServer(cluster: string): Promise<void> {
-  const servers = (await stack.processes()).filter(({ command }) =>
-    command.includes(`${outside(cluster)}/bin/kube-apiserver`),
-  );
-  assert.equal(servers.length, 1);
-  for (const { pid } of servers) process.kill(pid, "SIGKILL");
+/** The one process of a cluster that runs this program. */
+async function processOf(cluster: string, program: string): Promise<number> {
+  const file = `${outside(cluster)}/bin/${program}`;
+  const found = (await stack.processes()).filter(({ command }) => command.includes(file));
+  assert.equal(found.length, 1, file);
+  return found[0]!.pid;
+}
+
+async function kill(cluster: string, program: string): Promise<void> {
+  process.kill(await processOf(cluster, program), "SIGKILL");
 }
 
 test("up from nothing claims the names first, then writes the state once", async () => {
@@ -76,7 +80,7 @@ test("up from nothing claims the names first, then writes the state once", async
 });
 
 test("a preview starts an API server that died, says so and shows no change", async () => {
-  await killApiServer("east");
+  await kill("east", "kube-apiserver");
   const { output, changes } = heard(await stack.preview());
   assert.match(
     output,
@@ -86,8 +90,15 @@ test("a preview starts an API server that died, says so and shows no change", as
 });
 
 test("an up starts an API server that died", async () => {
-  await killApiServer("east");
+  await kill("east", "kube-apiserver");
   await unchanged();
+});
+
+test("an up after etcd died starts the API server anew, which would reach the next etcd minutes later", async () => {
+  const before = await processOf("east", "kube-apiserver");
+  await kill("east", "etcd");
+  await unchanged();
+  assert.notEqual(await processOf("east", "kube-apiserver"), before);
 });
 
 test("npm start repairs a state that is unreadable because a kill cut off its attributes", async () => {
@@ -181,7 +192,7 @@ test("after all this no secret is readable where it does not belong", async () =
 });
 
 test("a stack whose clusters are stopped can be destroyed, and nothing is left", async () => {
-  await killApiServer("east");
+  await kill("east", "kube-apiserver");
   await kwokctl("west", "stop", "cluster");
   await script("stop", stack.name);
   assert.deepEqual(await stack.export(), []);

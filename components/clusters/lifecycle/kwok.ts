@@ -71,7 +71,13 @@ export const kwok: LocalRuntime = {
     );
     return { owner: (await signed) ?? (await cleared), running: await isRunning(name) };
   },
-  start: (name) => outputOf("kwokctl", ["--name", name, "start", "cluster", "--timeout", "20s"]),
+  async start(name) {
+    const kwokctl = (...verb: string[]) => outputOf("kwokctl", ["--name", name, ...verb]);
+    // An API server that outlives its etcd waits up to two minutes between attempts to reach the next one, separately
+    // for each kind of object. So all programs begin together.
+    if (!(await isRunning(name))) await kwokctl("stop", "cluster");
+    await kwokctl("start", "cluster", "--timeout", "20s");
+  },
   deleteCommand: (name) => `kwokctl --name ${name} delete cluster`,
 };
 
