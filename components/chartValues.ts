@@ -27,8 +27,11 @@ const fixed: Partial<Record<ChartName, Record<string, string>>> = {
     "gateway.enabled": "each cluster needs its gateway",
     "gateway.name": "the other clusters' Links name it",
     "gateway.namespace": "the other clusters' Links name it",
-    "gateway.port": "the other clusters' Links name it",
-    "gateway.probe": "the other clusters' Links name it",
+    // Linkerd's proxy is a gateway on this port only: linkerd2-proxy, linkerd/app/inbound/src/accept.rs.
+    "gateway.port": "the proxy takes requests for other clusters on port 4143 only",
+    "gateway.probe.port": "the proxy answers probes on port 4191 only",
+    "gateway.probe.path": "the other clusters' Links name it",
+    "gateway.probe.seconds": "the other clusters' Links name it",
   },
 };
 

@@ -37,6 +37,7 @@ export class MulticlusterLink extends pulumi.ComponentResource {
     super("mesh:index:MulticlusterLink", name, {}, opts);
     const link = target.cluster.plan.name;
     const { domain } = target.cluster.plan;
+    const { gatewayAddress, gatewayPorts } = target.multicluster;
     const inSource = inCluster(source.cluster, this);
 
     const access = new RemoteAccess(
@@ -88,10 +89,10 @@ export class MulticlusterLink extends pulumi.ComponentResource {
           targetClusterDomain: domain,
           targetClusterLinkerdNamespace: "linkerd",
           clusterCredentialsSecret: credentials,
-          gatewayAddress: target.multicluster.gatewayAddress,
-          gatewayPort: "4143",
+          gatewayAddress,
+          gatewayPort: String(gatewayPorts.gateway),
           gatewayIdentity: `linkerd-gateway.${multiclusterNamespace}.serviceaccount.identity.linkerd.${domain}`,
-          probeSpec: { path: "/ready", port: "4191", period: "3s" },
+          probeSpec: { path: "/ready", port: String(gatewayPorts.probe), period: "3s" },
           // Without a selector nothing is mirrored.
           selector: { matchLabels: { "mirror.linkerd.io/exported": "true" } },
           remoteDiscoverySelector: { matchLabels: { "mirror.linkerd.io/exported": "remote-discovery" } },

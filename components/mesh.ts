@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ChartPaths } from "../config/charts";
+import { gatewayPorts } from "../config/gatewayPorts";
 import type { Plan } from "../config/plan";
 import type { Settings } from "../config/settings";
 import { capabilitiesOf, makeClusters } from "./clusters";
@@ -90,7 +91,11 @@ export class Mesh extends pulumi.ComponentResource {
         { cluster, charts: rendered.linkerd, trust, trustBundle, issuer, webhookFailurePolicy },
         child,
       );
-      const multicluster = new Multicluster(full, { cluster, linkerd, chart: rendered.multicluster }, child);
+      const multicluster = new Multicluster(
+        full,
+        { cluster, linkerd, chart: rendered.multicluster, gatewayPorts: gatewayPorts(settings.chartValues) },
+        child,
+      );
       const namespaces = plan.namespaces[clusterName] ?? [];
       new Workloads(full, { cluster, linkerd, multicluster, namespaces, trust }, child);
 

@@ -1,5 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { type GatewayPorts, gatewayPorts } from "../config/gatewayPorts";
 import type { ClusterPlan } from "../config/plan";
 import { installChart } from "./chart";
 import { mergedValues } from "./chartValues";
@@ -19,6 +20,7 @@ export function renderMulticluster(
   { paths, cluster, trust, settings, capabilities }: LinkerdRendering,
 ): Promise<Manifest[]> {
   const restart = { [trustAnnotation]: trust.dataPlane };
+  const { probe } = gatewayPorts(settings.chartValues);
   return renderChart({
     chart: paths["linkerd-multicluster"],
     release: `${name}-multicluster`,
@@ -34,7 +36,8 @@ export function renderMulticluster(
         // update fails (pulumi/pulumi-kubernetes#4396). Each link makes its own account: link.ts.
         remoteMirrorServiceAccount: false,
         controllers: cluster.targets.map((target) => ({ link: { ref: { name: target } } })),
-        controllerDefaults: { enableHeadlessServices: true },
+        // The controllers probe through Services of their own, whose port is that of the other clusters' gateways.
+        controllerDefaults: { enableHeadlessServices: true, gateway: { probe: { port: probe } } },
         // podAnnotations reach every pod but the gateway's.
         podAnnotations: restart,
         // Two, so that neither a restart nor the loss of one cuts the cluster off.
@@ -50,19 +53,22 @@ export interface MulticlusterArgs {
   linkerd: Linkerd;
   /** The rendered chart. */
   chart: Manifest[];
+  gatewayPorts: GatewayPorts;
 }
 
 /**
  * Linkerd's multicluster extension in one cluster: the gateway that receives other clusters' requests, and one
  * controller per link in this cluster.
  *
- * @example new Multicluster("mesh-east", { cluster: east, linkerd, chart }, { parent: mesh });
+ * @example new Multicluster("mesh-east", { cluster: east, linkerd, chart, gatewayPorts }, { parent: mesh });
  */
 export class Multicluster extends pulumi.ComponentResource {
   /** Created first: the accounts of remote clusters need nothing else. */
   readonly namespace: k8s.core.v1.Namespace;
   /** The gateway address in Links to this cluster. */
   readonly gatewayAddress: pulumi.Output<string>;
+  /** The gateway's ports in Links to this cluster. */
+  readonly gatewayPorts: GatewayPorts;
 
   constructor(name: string, args: MulticlusterArgs, opts: { parent: pulumi.Resource }) {
     const { cluster, linkerd } = args;
@@ -83,6 +89,7 @@ export class Multicluster extends pulumi.ComponentResource {
       // Its pods are meshed and its policies validated: both need a control plane that is ready.
       { parent: this, dependsOn: [this.namespace, linkerd] },
     );
+    this.gatewayPorts = args.gatewayPorts;
     this.gatewayAddress = pulumi.output(cluster.gatewayForPeers ?? gatewayAddress(chart, cluster.plan));
     this.registerOutputs({ gatewayAddress: this.gatewayAddress });
   }

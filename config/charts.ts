@@ -3,7 +3,9 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { parse } from "yaml";
 import { exists } from "../lib/files";
+import { request } from "../lib/http";
 import { cacheDirectory } from "../lib/paths";
+import { outputOf } from "../lib/run";
 import { chartNames, type ChartName, type ChartSource, RefusedError } from "./settings";
 
 /** Path of each chart on this machine: a directory or an archive. Helm accepts both. */
@@ -11,7 +13,7 @@ export type ChartPaths = Record<ChartName, string>;
 
 /**
  * Finds the charts. It fetches each version from a repository once and keeps it. So a later preview needs no network,
- * and no preview pays for Helm's repository index.
+ * and no preview pays for Helm's repository index. helm itself reads a repository in an OCI registry.
  *
  * @param cache directory for fetched archives. Default: `$XDG_CACHE_HOME/linkerd-multicluster-mesh/charts`
  * @throws RefusedError when the repository does not answer, lacks the version, or its digest does not match
@@ -31,10 +33,44 @@ export async function findCharts(
   const toFetch = missing.filter((chart) => chart !== undefined);
   if (toFetch.length > 0) {
     await fs.mkdir(folder, { recursive: true });
-    const index = readIndex(repository, await get(`${repository}/index.yaml`));
-    await Promise.all(toFetch.map((chart) => fetchChart(source, index, chart, archive(chart))));
+    if (repository.startsWith("oci://")) {
+      await Promise.all(toFetch.map((chart) => pullChart(source, chart, archive(chart))));
+    } else {
+      const index = readIndex(repository, await get(`${repository}/index.yaml`));
+      await Promise.all(toFetch.map((chart) => fetchChart(source, index, chart, archive(chart))));
+    }
   }
   return paths(archive);
+}
+
+/** From an OCI registry, with the credentials of `helm registry login` or `docker login`. */
+async function pullChart(
+  { repository, version }: { repository: string; version: string },
+  chart: ChartName,
+  file: string,
+): Promise<void> {
+  const partial = `${file}.${process.pid}`;
+  // Docker too speaks plain HTTP with a registry on the loopback address.
+  const plain = /^oci:\/\/(localhost|127\.[\d.]+|\[::1\])[:/]/.test(repository) ? ["--plain-http"] : [];
+  try {
+    await fs.mkdir(partial);
+    const from = [`${repository}/${chart}`, "--version", version];
+    await outputOf("helm", ["pull", ...from, "--destination", partial, ...plain]);
+    await fs.rename(path.join(partial, path.basename(file)), file);
+  } catch (error) {
+    const { code, stderr = "" } = ((error as Error).cause ?? {}) as { code?: unknown; stderr?: string };
+    if (code === undefined) throw error;
+    if (code === "ENOENT") throw new RefusedError([`chartRepository is ${repository}, but ${String(error)}`]);
+    if (/: not found\s*$/.test(stderr)) {
+      throw new RefusedError([
+        `linkerdVersion is ${version}; allowed: a version of ${chart} in ${repository}. ` +
+          `Next: helm show chart ${repository}/${chart}, and pulumi config set linkerdVersion <version>`,
+      ]);
+    }
+    throw new RefusedError([`chartRepository: helm pull ${repository}/${chart} fails: ${stderr.trim()}. ${next}`]);
+  } finally {
+    await fs.rm(partial, { recursive: true, force: true });
+  }
 }
 
 /** The fields of a Helm repository's index used here. https://helm.sh/docs/topics/chart_repository/#the-index-file */
@@ -83,7 +119,7 @@ const next = "Next: check the network, or pulumi config set chartDirectory <dire
 async function get(url: string): Promise<Buffer> {
   let status: number;
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(60_000) });
+    const response = await request(url, { signal: AbortSignal.timeout(60_000) });
     if (response.ok) return Buffer.from(await response.arrayBuffer());
     status = response.status;
   } catch (error) {

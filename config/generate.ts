@@ -8,7 +8,7 @@ import * as path from "node:path";
 import { parseDocument } from "yaml";
 import * as z from "zod";
 import { root } from "../lib/paths";
-import { about, runtimes, schema, type SettingName } from "./schema";
+import { about, runtimes, schema, type SettingName, shape } from "./schema";
 
 interface JsonSchema {
   type?: string;
@@ -50,7 +50,9 @@ function settingsPage(): string {
   const rows = names.map((name) => {
     const { description, default: value, otherwise, runtimes: users = runtimes, example } = about[name];
     const usual = value === undefined ? otherwise : code(value);
-    return `| \`${name}\` | ${json.properties[name]?.type} | ${usual} | ${users.length === runtimes.length ? "" : users.join(", ")} | ${description.replaceAll("<", "\\<")} | ${code(example ?? value)} |`;
+    const only = users.length === runtimes.length ? "" : users.join(", ");
+    const columns = [`\`${name}\``, escaped(description), escaped(allowed(name)), usual, only, code(example ?? value)];
+    return `| ${columns.join(" | ")} |`;
   });
   return [
     "# Settings",
@@ -62,7 +64,7 @@ function settingsPage(): string {
     "",
     "This page is made from `config/schema.ts` by `node --import tsx config/generate.ts`.",
     "",
-    "| setting | type | default | only with | | example |",
+    "| setting | | allowed | default | only with | example |",
     "|---|---|---|---|---|---|",
     ...rows,
     "",
@@ -77,8 +79,36 @@ function settingsPage(): string {
     "",
     "k3d also takes its own `K3D_IMAGE_LOADBALANCER` and `K3D_IMAGE_TOOLS` from the environment.",
     "",
+    'With `ports: { east: ["8080:80"] }` the address http://127.0.0.1:8080 leads to port 80 of a LoadBalancer Service in east. `k3sArgs`',
+    "go to every server, and not to agents. Other clusters reach a gateway on every node of its cluster.",
+    "",
+    "## Proxies and private certificates",
+    "",
+    "`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment decide how this machine fetches tools, plugins and charts. New k3d",
+    "nodes get them too, with the clusters' own names and the private ranges added to `NO_PROXY`. They are not in the state. The Docker",
+    "engine pulls the nodes' own images, by [its settings](https://docs.docker.com/engine/daemon/proxy/).",
+    "",
+    "Where the proxy or a registry has a certificate of a private authority, set `caFile` for the nodes. For this machine's programs",
+    "export `NODE_EXTRA_CA_CERTS` (Node.js) and `SSL_CERT_FILE` (pulumi, helm and the plugins).",
+    "",
+    "## The gateway",
+    "",
+    "`chartValues` of linkerd-multicluster set the gateway's Service: `gateway.serviceType` (LoadBalancer or NodePort),",
+    "`gateway.serviceAnnotations`, `gateway.loadBalancerIP`, `gateway.replicas` and others of the chart. A NodePort needs",
+    "`gateway.nodePort` and `gateway.probe.nodePort`, because the Links name both. `gateway.port` stays 4143: Linkerd's proxy takes",
+    "requests for other clusters on no other port.",
+    "",
   ].join("\n");
 }
+
+/** What the setting's checks say to a wrong value. */
+function allowed(name: SettingName): string {
+  const blank = shape[name].safeParse(" ");
+  // Any text will do.
+  return blank.success ? "a non-empty string" : (blank.error.issues[0]?.message ?? "");
+}
+
+const escaped = (text: string) => text.replaceAll("<", "\\<").replaceAll("|", "\\|");
 
 function code(value: unknown): string {
   return value === undefined ? "" : `\`${typeof value === "string" ? value : JSON.stringify(value)}\``;

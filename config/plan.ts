@@ -17,7 +17,7 @@ export interface ClusterPlan {
   physicalName: string;
   /** Context of the user's kubeconfig. Example: `k3d-east` */
   context: string;
-  /** Host ports of the local runtimes: first the API server's, then as many as the runtime needs. */
+  /** Host ports of the local runtimes: first the API server's, then what the runtime needs, then published ones. */
   ports: number[];
   /** The objects in manifests/<name>/. */
   manifests: Manifest[];
@@ -84,7 +84,10 @@ export function makePlan(stack: string, settings: Settings): Plan {
       domain: existing ? (existing.domain ?? "cluster.local") : `${name}.${settings.orgDomain}`,
       physicalName,
       context: existing?.context ?? `${settings.runtime}-${physicalName}`,
-      ports: Array.from({ length: perCluster }, (_, port) => base + i * perCluster + port),
+      ports: [
+        ...Array.from({ length: perCluster }, (_, port) => base + i * perCluster + port),
+        ...(settings.ports[name] as string[]).map(publishedPort),
+      ],
       manifests: settings.manifests[name] ?? [],
       targets: settings.links.filter((link) => link.source === name).map((link) => link.target),
     };
@@ -104,6 +107,8 @@ export function makePlan(stack: string, settings: Settings): Plan {
         "Next: pulumi config set portBase <value>",
     );
   }
+
+  problems.push(...publishedProblems(settings.ports, clusters, perCluster));
 
   const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
   const links = settings.links.flatMap(({ source, target }): LinkPlan[] => {
@@ -131,6 +136,26 @@ export function makePlan(stack: string, settings: Settings): Plan {
       links.map(({ source, target }) => [`${source.name}->${target.name}`, hostsOf(source, target)]),
     ),
   };
+}
+
+/** Example: 8080 of `8080:80` */
+const publishedPort = (pair: string) => Number.parseInt(pair, 10);
+
+/** Each port of this machine leads to one place. */
+function publishedProblems(published: Settings["ports"], clusters: ClusterPlan[], perCluster: number): string[] {
+  const users = new Map(clusters.flatMap(({ name, ports }) => ports.slice(0, perCluster).map((port) => [port, name])));
+  return Object.entries(published).flatMap(([name, pairs]) =>
+    pairs.flatMap((pair, i) => {
+      const user = users.get(publishedPort(pair));
+      users.set(publishedPort(pair), name);
+      if (user === undefined) return [];
+      const setting = `ports.${name}[${i}]`;
+      return [
+        `${setting} is ${JSON.stringify(pair)}; allowed: a port that nothing else uses (cluster ${user} does). ` +
+          `Next: pulumi config set --path '${setting}' <value>`,
+      ];
+    }),
+  );
 }
 
 const shownMirror = ({ name, namespace }: Mirror) => (namespace === "default" ? name : `${namespace}/${name}`);

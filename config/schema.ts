@@ -28,6 +28,13 @@ const whole = (least: number, most: number) => {
   return z.int(allowed).min(least, allowed).max(most, allowed);
 };
 
+/** One number for all clusters, or one by cluster. */
+const perCluster = (number: z.ZodType<number>, allowed: string) =>
+  z.union([number, z.record(z.string(), number)], `${allowed}, for all clusters or by cluster`);
+const published =
+  'a list by cluster, such as { east: ["8080:80"] }: a port of this machine, and one of a LoadBalancer Service';
+const isPort = (port: string) => /^[1-9]\d*$/.test(port) && Number(port) <= 65_535;
+
 /** The fields of a link. */
 export const link = { source: text, target: text };
 
@@ -63,7 +70,7 @@ export const shape = {
   orgDomain: domain,
   manifests: text,
   linkerdVersion: text.regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, "a chart version such as 2026.8.3 (which is edge-26.8.3)"),
-  chartRepository: text.regex(/^https?:\/\/[^\s]+$/, "the http(s) URL of a Helm repository"),
+  chartRepository: text.regex(/^(https?|oci):\/\/\S+$/, "the http, https or oci URL of a Helm repository"),
   chartDirectory: text,
   chartValues: z.partialRecord(
     z.enum(chartNames, `one of ${chartNames.join(", ")}`),
@@ -75,6 +82,16 @@ export const shape = {
   installGatewayApi: z.boolean("true, false"),
   portBase: whole(1024, 65_000),
   nodeImage: text.regex(/^\S+$/, "an image, such as rancher/k3s:v1.34.4-k3s1"),
+  servers: perCluster(z.literal([1, 3, 5]), "1, 3 or 5"),
+  agents: perCluster(whole(0, 20), "a whole number from 0 to 20"),
+  ports: z.record(
+    z.string(),
+    z.array(
+      z.string(published).refine((pair) => /^\d+:\d+$/.test(pair) && pair.split(":").every(isPort), published),
+      published,
+    ),
+    published,
+  ),
   k3sArgs: z.array(
     z
       .string(k3sArgs)
@@ -87,6 +104,7 @@ export const shape = {
     const problem = mirrorProblem(value);
     if (problem) context.addIssue({ code: "custom", message: problem });
   }),
+  caFile: text,
   existing: z.record(z.string(), existing, "a mapping of clusters"),
   trustAnchors: z
     .array(z.int(generations).min(1, generations), generations)
@@ -154,7 +172,8 @@ export const about: Record<SettingName, About> = {
     default: "2026.8.3",
   },
   chartRepository: {
-    description: "Helm repository of the charts; each chart is fetched once per version and kept",
+    description:
+      "Helm repository of the charts, also in an OCI registry; each chart is fetched once per version and kept",
     default: "https://helm.linkerd.io/edge",
   },
   chartDirectory: {
@@ -191,6 +210,26 @@ export const about: Record<SettingName, About> = {
     runtimes: ["k3d"],
     example: "rancher/k3s:v1.34.4-k3s1",
   },
+  servers: {
+    description: "Number of k3s servers. More than one share an etcd. A change makes the cluster anew",
+    otherwise: "1",
+    runtimes: ["k3d"],
+    example: { east: 3 },
+  },
+  agents: {
+    description: "Number of further nodes, which run pods only. A change makes the cluster anew",
+    otherwise: "0",
+    runtimes: ["k3d"],
+    example: { east: 2 },
+  },
+  ports: {
+    description:
+      "Ports of this machine (on 127.0.0.1) that lead to LoadBalancer Services of a cluster. A change makes the cluster anew",
+    otherwise: "none",
+    runtimes: ["k3d"],
+    next: "pulumi config set --path 'ports.<cluster>[0]' 8080:80",
+    example: { east: ["8080:80"] },
+  },
   k3sArgs: {
     description: "More options for k3s server. A change makes the clusters anew",
     default: [],
@@ -211,6 +250,13 @@ export const about: Record<SettingName, About> = {
     otherwise: "none",
     runtimes: ["k3d"],
     example: "https://registry.example.com/mirror",
+  },
+  caFile: {
+    description:
+      "File with the certificates (PEM) of private authorities that the nodes trust when they pull images, such as a proxy's or a registry's",
+    otherwise: "none",
+    runtimes: ["k3d"],
+    example: "certificates/company.pem",
   },
   existing: {
     description:

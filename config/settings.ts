@@ -1,7 +1,10 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type * as z from "zod";
+import { isMapping } from "../lib/mapping";
+import { gatewayValues } from "./gatewayPorts";
 import { type ClusterManifests, readManifests } from "./manifests";
 import {
   about,
@@ -56,6 +59,12 @@ export interface Settings {
   portBase?: number;
   /** k3d: image of the nodes. Default: the one k3d was released with. */
   nodeImage?: string;
+  /** k3d: number of servers by cluster. */
+  servers: Record<string, number>;
+  /** k3d: number of agents by cluster. */
+  agents: Record<string, number>;
+  /** k3d: ports of this machine, and of LoadBalancer Services, by cluster. Example: `{ east: ["8080:80"] }` */
+  ports: Record<string, string[]>;
   /** k3d: more options for k3s server. */
   k3sArgs: string[];
   /** k3d: images of the local Docker engine to import into every cluster. */
@@ -65,6 +74,8 @@ export interface Settings {
    * Example: `https://registry.example.com/mirror`
    */
   registryMirror?: string;
+  /** k3d: certificates of private authorities that the nodes trust. */
+  caFile?: { path: string; sha256: string };
   /** existing: one entry per cluster. */
   existing: Record<string, ExistingSettings>;
 }
@@ -140,11 +151,18 @@ export function checkSettings(raw: RawSettings, root: string, shellCharts?: stri
     const users = about[name as SettingName].runtimes?.join(", ") ?? "";
     refuse(name, [name], `with runtime ${users} only (it is ${runtime})`, `pulumi config rm ${name}`);
   }
+  const clusters = checkClusters(given, faulty.has("clusters"), refuse);
+  for (const name of ["servers", "agents", "ports"] as const) {
+    if (faulty.has(name) || !isMapping(given[name])) continue;
+    for (const key of Object.keys(given[name]).filter((key) => !clusters.includes(key))) {
+      const path = [name, key];
+      refuse(name, path, `the clusters ${clusters.join(", ")}`, `pulumi config rm --path '${shownPath(path)}'`);
+    }
+  }
   for (const name of set.chartDirectory === undefined ? [] : (["chartRepository", "linkerdVersion"] as const)) {
     if (given[name] === undefined || given[name] === about[name].default) continue;
     refuse(name, [name], "its default, because chartDirectory names the charts", `pulumi config rm ${name}`);
   }
-  const clusters = checkClusters(given, faulty.has("clusters"), refuse);
   const manifestDirectory = valueOf("manifests") ?? "manifests";
   const { manifests, complaints, ignored } = readManifests(path.resolve(root, manifestDirectory), clusters);
   for (const complaint of complaints) {
@@ -166,9 +184,13 @@ export function checkSettings(raw: RawSettings, root: string, shellCharts?: stri
     issuerGeneration: valueOf("issuerGeneration") ?? 1,
     portBase: valueOf("portBase"),
     nodeImage: valueOf("nodeImage"),
+    servers: byCluster(clusters, valueOf("servers"), 1),
+    agents: byCluster(clusters, valueOf("agents"), 0),
+    ports: byCluster(clusters, valueOf("ports"), []),
     k3sArgs: valueOf("k3sArgs") ?? [],
     images: valueOf("images") ?? [],
     registryMirror: valueOf("registryMirror"),
+    caFile: checkCaFile(valueOf("caFile"), root, refuse),
     existing: runtime === "existing" ? checkExisting(given.existing, clusters, faulty.has("existing"), refuse) : {},
   };
   if (problems.length > 0) {
@@ -236,6 +258,20 @@ function isUnused(name: string, value: unknown, runtime: Runtime): boolean {
   return runtimes !== undefined && !runtimes.includes(runtime) && JSON.stringify(value) !== JSON.stringify(usual);
 }
 
+/** A value for each cluster: the given one, of all or of this cluster, or the usual one. */
+function byCluster<T extends number | string[]>(
+  clusters: string[],
+  given: T | Record<string, T> | undefined,
+  usual: T,
+): Record<string, T> {
+  return Object.fromEntries(
+    clusters.map((cluster) => {
+      if (!isMapping(given)) return [cluster, given ?? usual];
+      return [cluster, Object.hasOwn(given, cluster) ? (given[cluster] as T) : usual];
+    }),
+  );
+}
+
 function checkClusters(given: RawSettings, isFaulty: boolean, refuse: Refuse): string[] {
   const names = given.clusters ?? about.clusters.default;
   if (!Array.isArray(names)) return [];
@@ -295,7 +331,24 @@ function checkCharts(
   return { directory };
 }
 
-/** A gateway without a load balancer needs an address that the user names. */
+function checkCaFile(file: string | undefined, root: string, refuse: Refuse): Settings["caFile"] {
+  if (file === undefined) return undefined;
+  const allowed = "a readable file with certificates in PEM, and without a private key";
+  let content: string;
+  try {
+    content = fs.readFileSync(path.resolve(root, file), "utf8");
+  } catch (error) {
+    refuse("caFile", ["caFile"], `${allowed} (${(error as NodeJS.ErrnoException).code})`);
+    return undefined;
+  }
+  if (!/^-----BEGIN CERTIFICATE-----/m.test(content) || /PRIVATE KEY/.test(content)) refuse("caFile", ["caFile"], allowed); // prettier-ignore
+  return { path: file, sha256: createHash("sha256").update(content).digest("hex") };
+}
+
+/** Kubernetes' default range. */
+const isNodePort = (port: unknown) => Number.isInteger(port) && Number(port) >= 30_000 && Number(port) <= 32_767;
+
+/** The address of a load balancer, or one that the runtime or the user knows. */
 function checkChartValues(
   { chartValues, existing }: RawSettings,
   runtime: Runtime,
@@ -305,12 +358,19 @@ function checkChartValues(
 ): Settings["chartValues"] {
   if (faulty.has("chartValues")) return {};
   const values = (chartValues ?? {}) as Settings["chartValues"];
-  const { serviceType } = (values["linkerd-multicluster"]?.gateway ?? {}) as { serviceType?: unknown };
   const addresses = (existing ?? {}) as Partial<Record<string, ExistingSettings>>;
-  const isReached = runtime === "existing" && clusters.every((name) => addresses[name]?.gateway !== undefined);
-  if (serviceType !== undefined && serviceType !== "LoadBalancer" && !isReached) {
-    const path = ["chartValues", "linkerd-multicluster", "gateway", "serviceType"];
-    refuse("chartValues", path, "LoadBalancer, unless existing.<cluster>.gateway is set for every cluster");
+  const { serviceType, nodePort, probe } = gatewayValues(values);
+  const refuseValue = (path: string[], allowed: string) =>
+    refuse("chartValues", ["chartValues", "linkerd-multicluster", "gateway", ...path], allowed);
+  const isReached = runtime !== "existing" || clusters.every((name) => addresses[name]?.gateway !== undefined);
+  if (!["LoadBalancer", "NodePort", undefined].includes(serviceType as string | undefined)) {
+    refuseValue(["serviceType"], "LoadBalancer, NodePort");
+  } else if (serviceType === "NodePort" && !isReached) {
+    refuseValue(["serviceType"], "LoadBalancer, unless existing.<cluster>.gateway is set for every cluster");
+  } else if (serviceType === "NodePort") {
+    const allowed = "a whole number from 30000 to 32767, because Links name the port of a NodePort";
+    if (!isNodePort(nodePort)) refuseValue(["nodePort"], allowed);
+    if (!isNodePort(probe?.nodePort)) refuseValue(["probe", "nodePort"], allowed);
   }
   return values;
 }

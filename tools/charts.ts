@@ -12,6 +12,7 @@ import { isOffered } from "./findTools";
 export async function chooseCharts(runtime: Runtime, get: (setting: string) => unknown): Promise<Environment> {
   if (process.env.MESH_CHART_DIRECTORY || get("chartDirectory") || runtime !== "kwok") return {};
   const repository = String(get("chartRepository"));
+  if (repository.startsWith("oci://")) return {};
   if (isChartKept(String(get("linkerdVersion"))) || (await isOffered(`${repository}/index.yaml`))) {
     say(`Charts: Linkerd's own, from ${repository}`);
     return {};

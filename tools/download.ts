@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { exclusively, toolsLock } from "../lib/locks";
 import { downloadDirectory } from "./findTools";
+import { request } from "../lib/http";
 import { capture, say, UserError } from "../lib/run";
 import { thisPlatform, type Tool } from "./tools";
 
@@ -40,8 +41,8 @@ export async function download(tool: Tool, directory = downloadDirectory(tool)):
   return exclusively(tools, fetch, toolsLock);
 }
 
-async function get(url: string): Promise<Response> {
-  const response = await fetch(url).catch((error: unknown) => {
+async function get(url: string): ReturnType<typeof request> {
+  const response = await request(url).catch((error: unknown) => {
     throw new UserError(`${url} cannot be reached (${String(error)}). Next: try again`);
   });
   if (!response.ok) throw new UserError(`${url} answers ${response.status}. Next: try again`);

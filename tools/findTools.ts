@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { isBuilt, builtDirectory } from "../offline/tools/build";
 import { isExecutable } from "../lib/files";
+import { request } from "../lib/http";
 import { cacheDirectory, root } from "../lib/paths";
 import { capture, UserError } from "../lib/run";
 import { thisPlatform, type Tool } from "./tools";
@@ -108,7 +109,7 @@ export function isOlder(version: string, than: string): boolean {
 /** Whether a URL is available. Sends a HEAD request with a timeout of 4 s. */
 export async function isOffered(url: string): Promise<boolean> {
   try {
-    return (await fetch(url, { method: "HEAD", signal: AbortSignal.timeout(4000) })).ok;
+    return (await request(url, { method: "HEAD", signal: AbortSignal.timeout(4000) })).ok;
   } catch {
     // No DNS name, no route or a timeout: the reason does not matter.
     return false;

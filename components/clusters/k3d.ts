@@ -2,21 +2,31 @@ import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import type { ClusterPlan } from "../../config/plan";
+import type { Settings } from "../../config/settings";
 import { type Cluster, inCluster } from "./cluster";
-import type { K3dSpec } from "./lifecycle/spec";
+import { type K3dSpec, nodesOf } from "./lifecycle/spec";
 import { localCluster } from "./local";
 import { program } from "./program";
 
 /** Settings of k3d clusters. */
-export type K3dOptions = Pick<K3dSpec, "nodeImage" | "images" | "registryMirror"> & { k3sArgs: string[] };
+export type K3dOptions = Pick<
+  Settings,
+  "nodeImage" | "images" | "registryMirror" | "caFile" | "k3sArgs" | "servers" | "agents" | "ports"
+>;
 
 export function k3dSpec(plan: ClusterPlan, network: K3dNetwork, options: K3dOptions): K3dSpec {
   const { physicalName, context, ports, domain } = plan;
-  const { nodeImage, images, registryMirror, k3sArgs } = options;
+  const { nodeImage, images, registryMirror, k3sArgs, caFile } = options;
+  const [servers, agents] = [options.servers[plan.name], options.agents[plan.name]];
+  const published = options.ports[plan.name] as string[];
   return {
     ...{ name: physicalName, context, ports, domain, network: network.name, nodeImage, images, registryMirror },
-    // Any change of the spec replaces the cluster, so one without options must not have the field.
+    // Any change of the spec replaces the cluster, so a field with its default must not be there.
+    ...(servers !== 1 && { servers }),
+    ...(agents !== 0 && { agents }),
+    ...(published.length > 0 && { published }),
     ...(k3sArgs.length > 0 && { k3sArgs }),
+    ...(caFile && { caFile }),
   };
 }
 
@@ -46,7 +56,8 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
     // Names, not addresses: Docker may assign others after a restart, and k3d makes the names resolve in pods.
     // k3d adds the first name to the API server's certificate.
     this.apiServerForPeers = pulumi.output(`https://k3d-${plan.physicalName}-serverlb:6443`);
-    this.gatewayForPeers = `k3d-${plan.physicalName}-server-0`;
+    // k3s' load balancer answers on every node. A Link takes several addresses: https://linkerd.io/2/tasks/multicluster
+    this.gatewayForPeers = nodesOf(spec).join(",");
     this.registerOutputs();
   }
 }

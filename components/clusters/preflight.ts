@@ -2,11 +2,14 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ClustersArgs } from ".";
 import { gatewayApiProblem } from "./existing";
 import { type LocalRuntime, problem, wake } from "./lifecycle/check";
+import { inotifyProblem, otherNodes } from "./lifecycle/inotify";
 import { dockerProblem, imagesProblem, k3d, networkProblem } from "./lifecycle/k3d";
 import { kwok } from "./lifecycle/kwok";
+import { proxyProblem } from "./lifecycle/proxy";
 import { whichProgram } from "../../lib/files";
 import { contextProblems } from "../../config/contexts";
-import { RefusedError } from "../../config/settings";
+import type { Plan } from "../../config/plan";
+import { RefusedError, type Settings } from "../../config/settings";
 
 /**
  * Refuses the plan, before anything is created, if this machine lacks something: a program, an engine, free names and
@@ -24,6 +27,8 @@ export async function preflight({ plan, settings, owner }: ClustersArgs): Promis
   if (plan.runtime === "k3d") {
     const docker = await dockerProblem();
     if (docker) throw new RefusedError([docker]);
+    const proxy = proxyProblem(process.env);
+    if (proxy) await pulumi.log.warn(proxy);
   }
   const runtime: LocalRuntime = plan.runtime === "k3d" ? k3d : kwok;
   if (!(await whichProgram(runtime.program))) {
@@ -44,6 +49,7 @@ export async function preflight({ plan, settings, owner }: ClustersArgs): Promis
             networkProblem(plan.network, owner),
             // Existing clusters have imported them, so the local copies may be gone.
             clusters.every(({ found }) => found) ? undefined : imagesProblem(settings.images),
+            nodesProblem(plan, settings),
           ]
         : []),
     ]),
@@ -62,6 +68,13 @@ export async function preflight({ plan, settings, owner }: ClustersArgs): Promis
       }),
     ),
   );
+}
+
+/** Asked whether or not the clusters exist: stopped ones start again. */
+async function nodesProblem(plan: Plan, { servers, agents }: Settings): Promise<string | undefined> {
+  const others = await otherNodes(plan.clusters.map(({ physicalName }) => physicalName));
+  const sum = (numbers: Record<string, number>) => Object.values(numbers).reduce((all, one) => all + one, 0);
+  return inotifyProblem({ server: others.server + sum(servers), agent: others.agent + sum(agents) });
 }
 
 function refuse(problems: (string | undefined)[]): void {

@@ -20,8 +20,9 @@ import { run } from "./machine";
 const clusters = ["east", "west"];
 const network = "multicluster-example";
 const imported = "mesh-test.local/imported:1";
-/** The demo's host ports, which stack dev has too. */
-const ports = [6440, 6441];
+/** The demo's host ports, which stack dev has too, and a published one. */
+const ports = [6440, 6441, 26_443];
+const certificate = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
 
 let directory: string;
 let engine: Engine;
@@ -39,7 +40,9 @@ before(async () => {
     TMPDIR: directory, // k3d leaves a copy of each node's hosts file there
     K3D_IMAGE_LOADBALANCER: images.proxy,
     K3D_IMAGE_TOOLS: images.tools,
+    HTTPS_PROXY: "http://me:pass@proxy.invalid:3128",
   });
+  await writeFile(join(directory, "company.pem"), certificate);
   for (const cluster of clusters) {
     assert.equal(await containers(cluster), "", `cluster ${cluster} is this test's as well. Next: npm stop -- dev`);
   }
@@ -54,6 +57,8 @@ before(async () => {
       "mesh:images": [imported],
       "mesh:k3sArgs": ["--node-label=pool=demo"],
       "mesh:registryMirror": "https://registry.example.com/mirror",
+      "mesh:caFile": join(directory, "company.pem"),
+      "mesh:ports": { west: ["26443:6443"] },
     },
     { name: "dev", home },
   );
@@ -179,6 +184,20 @@ test("the images' settings and the options for k3s reach every node", async () =
       auths: {},
     });
   }
+});
+
+test("nodes get the proxy and the certificates, and a published port leads to them", async () => {
+  for (const cluster of clusters) {
+    const node = `k3d-${cluster}-server-0`;
+    assert.equal(await run("docker", "exec", node, "cat", "/etc/ssl/certs/mesh-ca.pem"), certificate);
+    const environment = await run("docker", "inspect", node, "--format", "{{json .Config.Env}}");
+    const set = JSON.parse(environment) as string[];
+    assert.ok(set.includes("HTTPS_PROXY=http://me:pass@proxy.invalid:3128"), environment);
+    assert.ok(set.some((one) => one.startsWith("NO_PROXY=") && one.includes(node)));
+  }
+  assert.ok(!(await stack.exportText()).includes("me:pass"), "the proxy's password is in the state");
+  const answer = await run("curl", "--silent", "--insecure", "--noproxy", "*", "https://127.0.0.1:26443/version");
+  assert.equal((JSON.parse(answer) as { major: string }).major, "1");
 });
 
 test("a second up changes nothing", async () => {

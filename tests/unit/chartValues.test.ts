@@ -54,8 +54,8 @@ for (const [chart, given, problem] of [
   [
     "linkerd-multicluster",
     { gateway: { port: 5143 } },
-    "chartValues.linkerd-multicluster.gateway.port is 5143; allowed: what the program does not set (the other clusters' Links " +
-      "name it). Next: pulumi config rm --path 'chartValues[\"linkerd-multicluster\"].gateway.port'",
+    "chartValues.linkerd-multicluster.gateway.port is 5143; allowed: what the program does not set (the proxy takes " +
+      "requests for other clusters on port 4143 only). Next: pulumi config rm --path 'chartValues[\"linkerd-multicluster\"].gateway.port'",
   ],
 ] as const) {
   test(`refused: ${JSON.stringify(given)} for ${chart}`, () => assert.deepEqual(problems(chart, given), [problem]));

@@ -440,7 +440,10 @@ test("charts get every certificate and the settings that keep a second update qu
   assert.deepEqual(controlPlane.webhookFailurePolicy, "Fail");
   const multicluster = values("multicluster");
   assert.deepEqual(multicluster.controllers, [{ link: { ref: { name: "west" } } }]);
-  assert.deepEqual(multicluster.controllerDefaults, { enableHeadlessServices: true });
+  assert.deepEqual(multicluster.controllerDefaults, {
+    enableHeadlessServices: true,
+    gateway: { probe: { port: 4191 } },
+  });
   assert.deepEqual(multicluster.remoteMirrorServiceAccount, false);
   assert.deepEqual(multicluster.createNamespaceMetadataJob, false);
   assert.deepEqual(multicluster.identityTrustDomain, "east.cluster.local");

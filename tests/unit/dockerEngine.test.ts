@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { after, test } from "node:test";
-import { dockerProblem, k3d } from "../../components/clusters/lifecycle/k3d";
+import { dockerProblem, importImages, k3d } from "../../components/clusters/lifecycle/k3d";
 
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "docker-engine-test-"));
 after(() => fs.rmSync(home, { recursive: true }));
@@ -12,6 +12,13 @@ const docker = `#!/bin/sh
 case "$1" in
   version) echo 28.0.0;;
   context) test -n "$ENDPOINT" && echo "$ENDPOINT";;
+  save) echo archive;;
+  exec)
+    echo "$@" >>"$SEEN.exec"
+    case "$FAULT $*" in
+      "platforms "*--all-platforms*) echo "ctr: content digest sha256:ab: not found" >&2; exit 1;;
+      "archive "*) echo "ctr: unexpected EOF" >&2; exit 1;;
+    esac;;
 esac
 `;
 for (const [name, text] of Object.entries({ docker, k3d: '#!/bin/sh\necho "$DOCKER_SOCK" >"$SEEN"\n' })) {
@@ -64,3 +71,18 @@ for (const [title, address, environment, expected] of [
     assert.equal(fs.readFileSync(path.join(home, "seen"), "utf8").trim(), expected);
   });
 }
+
+/** The calls of ctr. */
+async function imported(fault: string): Promise<string[]> {
+  fs.rmSync(`${process.env.SEEN}.exec`, { force: true });
+  process.env.FAULT = fault;
+  await importImages("node", ["shop:dev"]);
+  return fs.readFileSync(`${process.env.SEEN}.exec`, "utf8").trim().split("\n");
+}
+
+test("images of Docker's containerd store are imported for this machine's platform", async () => {
+  const whole = "exec --interactive node ctr image import --all-platforms -";
+  assert.deepEqual(await imported(""), [whole]);
+  assert.deepEqual(await imported("platforms"), [whole, "exec --interactive node ctr image import -"]);
+  await assert.rejects(imported("archive"), /unexpected EOF/);
+});

@@ -178,9 +178,8 @@ const refusals: Refusal[] = [
   },
   bad("links", { source: "east", target: "west" }, /a list of \{source, target\}/, /^pulumi config rm links$/),
 
-  bad("chartRepository", "helm.linkerd.io/edge", /http\(s\) URL of a Helm repository/),
-  bad("chartRepository", "oci://registry.example.com/charts", /http\(s\) URL of a Helm repository/),
-  bad("chartRepository", "https://a b", /http\(s\) URL of a Helm repository/),
+  bad("chartRepository", "helm.linkerd.io/edge", /the http, https or oci URL of a Helm repository/),
+  bad("chartRepository", "https://a b", /the http, https or oci URL of a Helm repository/),
   bad("linkerdVersion", "edge-26.8.3", /a chart version such as 2026\.8\.3 \(which is edge-26\.8\.3\)/),
   bad("linkerdVersion", "latest", /a chart version such as 2026\.8\.3/),
   bad("chartDirectory", "no-charts", /linkerd-crds\/Chart\.yaml is missing/, /^pulumi config set chartDirectory </),
@@ -262,11 +261,53 @@ const refusals: Refusal[] = [
   },
   {
     title: "a gateway without a load balancer whose address nobody names",
-    raw: { chartValues: { "linkerd-multicluster": { gateway: { serviceType: "NodePort" } } } },
+    raw: {
+      runtime: "existing",
+      existing: { east: { context: "a" }, west: { context: "b", gateway: "10.0.0.2" } },
+      chartValues: { "linkerd-multicluster": { gateway: { serviceType: "NodePort" } } },
+    },
     begins: 'chartValues.linkerd-multicluster.gateway.serviceType is "NodePort"; ',
     allowed: /LoadBalancer, unless existing\.<cluster>\.gateway is set for every cluster/,
     next: setPath,
   },
+  {
+    title: "a gateway that no other cluster reaches",
+    raw: { chartValues: { "linkerd-multicluster": { gateway: { serviceType: "ClusterIP" } } } },
+    begins: 'chartValues.linkerd-multicluster.gateway.serviceType is "ClusterIP"; ',
+    allowed: /LoadBalancer, NodePort/,
+    next: setPath,
+  },
+  ...(
+    [
+      ["nodePort", undefined, { probe: { nodePort: 30191 } }],
+      ["nodePort", 4143, { nodePort: 4143, probe: { nodePort: 30191 } }],
+      ["probe.nodePort", undefined, { nodePort: 30143 }],
+    ] as const
+  ).map(([path, value, gateway]): Refusal => ({
+    title: `a gateway of type NodePort whose ${path} is ${value}`,
+    raw: { chartValues: { "linkerd-multicluster": { gateway: { serviceType: "NodePort", ...gateway } } } },
+    begins: `chartValues.linkerd-multicluster.gateway.${path} is ${value ?? "nothing"}; `,
+    allowed: /a whole number from 30000 to 32767/,
+    next: setPath,
+  })),
+  ...[2, -1, 1.5, "3", { east: 2 }].map((value) => bad("servers", value, /1, 3 or 5, for all clusters or by cluster/)),
+  ...[-1, 21, "two", { east: 1.5 }].map((value) => bad("agents", value, /a whole number from 0 to 20/)),
+  ...(["servers", "agents", "ports"] as const).map((name): Refusal => ({
+    title: `${name} of an unknown cluster`,
+    raw: { [name]: { north: name === "ports" ? [] : 1 } },
+    begins: `${name}.north is `,
+    allowed: /the clusters east, west/,
+    next: new RegExp(`^pulumi config rm --path '${name}\\.north'$`),
+  })),
+  ...["8080", "8080:0", "99999:80", "127.0.0.1:8080:80", 8080].map((value): Refusal => ({
+    title: `ports ${value}`,
+    raw: { ports: { east: [value] } },
+    begins: `ports.east[0] is ${JSON.stringify(value)}; `,
+    allowed: /a list by cluster, such as \{ east: \["8080:80"\] \}/,
+    next: setPath,
+  })),
+  bad("caFile", "nowhere.pem", /a readable file with certificates in PEM, and without a private key \(ENOENT\)/),
+  bad("caFile", "charts/linkerd-crds/Chart.yaml", /a readable file with certificates in PEM/),
   ...[
     ["linkerdVersion", "2026.9.1"],
     ["chartRepository", "https://charts.example.com"],
@@ -325,10 +366,24 @@ for (const { title, raw, begins, allowed, next } of refusals) {
   });
 }
 
-test("a gateway without a load balancer is allowed where every address is named", () => {
-  const chartValues = { "linkerd-multicluster": { gateway: { serviceType: "NodePort", nodePort: 30143 } } };
+test("a gateway without a load balancer is allowed where every address is named, and on local clusters", () => {
+  const gateway = { serviceType: "NodePort", nodePort: 30143, probe: { nodePort: 30191 } };
+  const chartValues = { "linkerd-multicluster": { gateway } };
+  assert.deepEqual(check({ chartValues }).chartValues, chartValues);
   const existing = { east: { context: "a", gateway: "10.0.0.1" }, west: { context: "b", gateway: "10.0.0.2" } };
   assert.deepEqual(check({ runtime: "existing", existing, chartValues }).chartValues, chartValues);
+});
+
+test("one number of nodes counts for all clusters", () => {
+  const { servers, agents, ports } = check({ servers: 3, agents: { west: 2 }, ports: { east: ["8080:80"] } });
+  assert.deepEqual(servers, { east: 3, west: 3 });
+  assert.deepEqual(agents, { east: 0, west: 2 });
+  assert.deepEqual(ports, { east: ["8080:80"], west: [] });
+});
+
+test("charts may come from an OCI registry", () => {
+  const charts = check({ chartRepository: "oci://registry.example.com/charts" }).charts;
+  assert.deepEqual(charts, { repository: "oci://registry.example.com/charts", version: "2026.8.3" });
 });
 
 test("all problems are reported at once", () => {

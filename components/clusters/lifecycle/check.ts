@@ -137,7 +137,7 @@ async function portProblem(spec: LocalSpec): Promise<string | undefined> {
     if (await isPortTaken(port)) {
       return (
         `port ${port}, which cluster ${spec.name} needs, is taken by another program. ` +
-        "Next: pulumi config set portBase <another>, or stop that program"
+        "Next: stop that program, or pulumi config set portBase <another> (or another port in the setting ports)"
       );
     }
   }

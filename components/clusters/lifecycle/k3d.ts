@@ -5,12 +5,13 @@ import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "../../../lib/userKubeconfig";
 import { writePrivately } from "../../../lib/files";
 import { exclusively } from "../../../lib/locks";
-import { clusterDirectory, ownKubeconfig } from "../../../lib/paths";
+import { clusterDirectory, ownKubeconfig, root } from "../../../lib/paths";
 import { endLeftRunning } from "../../../lib/processes";
 import { outputOf, UserError } from "../../../lib/run";
 import { runVerb } from "../../../lib/verbs";
 import { endOrphanedPlugins } from "../../../lib/orphanedPlugins";
-import { type K3dSpec, type LocalSpec, variable } from "./spec";
+import { proxyFlags } from "./proxy";
+import { type K3dSpec, type LocalSpec, nodesOf, variable } from "./spec";
 
 /** Docker label with the owner of containers and networks. In base64url, because k3d reads `@` as a node filter. */
 const ownerLabel = "mesh.owner";
@@ -29,23 +30,36 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
     ...["cluster", "create", spec.name],
     ...["--api-port", `127.0.0.1:${spec.ports[0]}`],
     ...["--network", spec.network],
-    ...["--k3s-arg", `--cluster-domain=${spec.domain}@server:0`],
+    ...["--servers", String(spec.servers ?? 1), "--agents", String(spec.agents ?? 0)],
+    ...(spec.published ?? []).flatMap((pair) => ["--port", `127.0.0.1:${pair}@loadbalancer`]),
+    ...["--k3s-arg", `--cluster-domain=${spec.domain}@server:*`],
     // The mesh installs its own Gateway API CRDs. Traefik's would clash with them from k3s 1.34 on.
-    ...["--k3s-arg", "--disable=traefik@server:0"],
-    ...(spec.k3sArgs ?? []).flatMap((arg) => ["--k3s-arg", `${arg}@server:0`]),
+    ...["--k3s-arg", "--disable=traefik@server:*"],
+    ...(spec.k3sArgs ?? []).flatMap((arg) => ["--k3s-arg", `${arg}@server:*`]),
     ...["--runtime-label", `${ownerLabel}=${encode(owner)}@all:*`],
     ...["--registry-config", registries],
+    ...proxyFlags(spec, process.env),
+    ...(await certificateFlags(spec)),
     ...(spec.nodeImage ? ["--image", spec.nodeImage] : []),
     // k3d's own merges are not locked, and lose contexts.
     ...["--kubeconfig-update-default=false", "--kubeconfig-switch-context=false"],
     // Without a timeout k3d waits forever for a server that dies at its start. With one it rolls everything back.
     ...["--wait", "--timeout", createTimeout],
   ]);
-  if (spec.images.length > 0) await importImages(`k3d-${spec.name}-server-0`, spec.images);
+  if (spec.images.length > 0) await Promise.all(nodesOf(spec).map((node) => importImages(node, spec.images)));
 
   const kubeconfig = await standalone(await runK3d(spec.name, ["kubeconfig", "get", spec.name]), spec.context);
   await addContext(kubeconfig);
   await writePrivately(ownKubeconfig(spec.name), kubeconfig);
+}
+
+/** Mounts the user's certificates where k3s, like every Go program, looks for trusted ones. */
+async function certificateFlags({ name, caFile }: K3dSpec): Promise<string[]> {
+  if (!caFile) return [];
+  // A copy: the nodes could not start again without the file.
+  const copy = path.join(clusterDirectory(name), "ca.pem");
+  await fs.copyFile(path.resolve(root, caFile.path), copy);
+  return ["--volume", `${copy.replaceAll("@", "\\@")}:/etc/ssl/certs/mesh-ca.pem@server:*;agent:*`];
 }
 
 /**
@@ -59,10 +73,20 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
  * @throws Error with the error output of docker or ctr
  */
 export async function importImages(node: string, images: string[]): Promise<void> {
+  try {
+    await load(node, images, "--all-platforms");
+  } catch (error) {
+    // Docker's containerd store saves an index that names other platforms too, but not their content. ctr then takes
+    // this machine's platform only. Seen with ctr 1.6.20.
+    if (!/content digest \S+: not found/.test(String(error))) throw error;
+    await load(node, images);
+  }
+}
+
+async function load(node: string, images: string[], ...flags: string[]): Promise<void> {
   // The exit status of ctr decides: it rejects an archive that docker save left incomplete.
-  const load =
-    'node=$1; shift; docker save "$@" | docker exec --interactive "$node" ctr image import --all-platforms -';
-  await outputOf("sh", ["-c", load, "sh", node, ...images]);
+  const script = `node=$1; shift; docker save "$@" | docker exec --interactive "$node" ctr image import ${flags.join(" ")} -`;
+  await outputOf("sh", ["-c", script, "sh", node, ...images]);
 }
 
 async function remove(spec: LocalSpec, owner: string): Promise<void> {
@@ -95,12 +119,12 @@ export const k3d: LocalRuntime = {
       "--format",
       format,
     ]);
-    const nodes = lines.split("\n").map((line) => line.split(" "));
-    const servers = nodes.filter(([role]) => role === "server");
+    const containers = lines.split("\n").map((line) => line.split(" "));
+    const nodes = containers.filter(([role]) => role === "server" || role === "agent");
     // A k3d killed early leaves only a helper container. It belongs to nobody, and `clear` removes it.
-    if (servers.length === 0) return undefined;
-    const label = servers.map(([, , owner]) => owner).find((owner) => owner);
-    return { owner: label && decode(label), running: servers.every(([, state]) => state === "running") };
+    if (nodes.length === 0) return undefined;
+    const label = nodes.map(([, , owner]) => owner).find((owner) => owner);
+    return { owner: label && decode(label), running: nodes.every(([, state]) => state === "running") };
   },
   start: (name) => runK3d(name, ["cluster", "start", name]),
   deleteCommand: (name) => `k3d cluster delete ${name}`,

@@ -15,12 +15,26 @@ export interface K3dSpec extends LocalSpec {
   network: string;
   /** Image of the nodes. Default: the one k3d was released with. */
   nodeImage?: string;
+  /** Number of k3s servers. Default: 1 */
+  servers?: number;
+  /** Number of further nodes. Default: 0 */
+  agents?: number;
+  /** Ports of this machine, and of LoadBalancer Services. Default: none. Example: `["8080:80"]` */
+  published?: string[];
   /** More options for k3s server. Default: none */
   k3sArgs?: string[];
   /** Images of the local Docker engine to import. */
   images: string[];
   /** URL of a registry (and path in it) that every image is pulled through. */
   registryMirror?: string;
+  /** Certificates of private authorities. The path starts from the project's directory. Default: none */
+  caFile?: { path: string; sha256: string };
+}
+
+/** The names of the nodes, which are containers. Example: `["k3d-east-server-0", "k3d-east-agent-0"]` */
+export function nodesOf({ name, servers = 1, agents = 0 }: Pick<K3dSpec, "name" | "servers" | "agents">): string[] {
+  const names = (role: string, count: number) => Array.from({ length: count }, (_, i) => `k3d-${name}-${role}-${i}`);
+  return [...names("server", servers), ...names("agent", agents)];
 }
 
 /** Kubernetes version of local clusters, unless binaries on PATH or the node image have another one. */
