@@ -15,11 +15,13 @@ const layers = {
   offline: ["lib"],
   tools: ["lib", "config", "offline"],
   verify: ["lib"],
+  status: ["lib", "verify"],
+  view: ["lib", "status", "verify"],
   stacks: ["lib", "config", "tools", "verify"],
   timeline: ["lib", "config", "tools", "stacks"],
   bench: ["lib", "config", "components", "tools", "stacks"],
   acceptance: ["lib", "config", "components", "tools", "verify", "stacks"],
-  cli: ["lib", "config", "tools", "verify", "stacks", "timeline", "bench", "acceptance"],
+  cli: ["lib", "config", "tools", "verify", "status", "view", "stacks", "timeline", "bench", "acceptance"],
 };
 const indexMayImport = ["lib", "config", "components"];
 const folders = [...new Set(Object.keys(layers).map((layer) => layer.replace(/\/.*/, ""))), "tests"];
@@ -37,7 +39,7 @@ function layerRule([layer, below]) {
   // A folder within a folder knows nothing of those around it.
   if (inside.length > 0) patterns.push(`^(\\.\\./){1,${inside.length}}[^./]`);
   const message = `${layer}/ may import from: ${below.join(", ") || "nothing else"} (docs/architecture.md)`;
-  return { files: [`${layer}/**/*.ts`, `${layer}/**/*.mjs`], rules: refusing(patterns, message) };
+  return { files: [`${layer}/**/*.{ts,tsx,mjs}`], rules: refusing(patterns, message) };
 }
 
 /**

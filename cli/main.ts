@@ -12,6 +12,9 @@ interface Command {
 const commands: Record<string, Command> = {
   start: { summary: "bring a stack up, or up to date", load: () => import("./start.js") },
   stop: { summary: "take a stack down", load: () => import("./stop.js") },
+  status: { summary: "show clusters, links, mirrors and certificates", load: () => import("./status.js") },
+  graph: { summary: "draw a running mesh as SVG and Mermaid", load: () => import("./graph.js") },
+  view: { summary: "a web page that follows a running mesh", load: () => import("./view.js") },
   verify: { summary: "check a running mesh", load: () => import("./verify.js") },
   heal: { summary: "repair faults that no update sees", load: () => import("./heal.js") },
   rebuild: { summary: "delete one cluster and create it again", load: () => import("./rebuild.js") },

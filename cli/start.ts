@@ -1,13 +1,18 @@
-import type { Runtime } from "../config/settings";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Option } from "commander";
 import { newCommand, parse, takesStack } from "../lib/commandLine";
 import { pulumiFlags, takesPulumiFlags } from "./pulumiFlags";
 import { bringUp } from "../stacks/bringUp";
 import { say } from "../lib/run";
+import { painter } from "../lib/terminal";
+import { follow } from "../status/follow";
+import type { MeshStatus } from "../status/model";
+import { statusText } from "../status/text";
 import { stackEnvironment } from "../stacks/environment";
 import { createStack, stackExists, stackOutputs } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 import { toolsFor } from "../tools/tools";
+import { parseStack, type Stack } from "../verify/stack";
 
 /** `npm start [-- stack] [options]` */
 export function run(words: string[]): Promise<number> {
@@ -50,41 +55,41 @@ export async function start(stack: string, asked?: string, flags: string[] = [])
     );
     return code;
   }
-  const outputs = (await stackOutputs(stack, env)) as Outputs;
-  console.log(describe(stack, outputs, Math.round((Date.now() - began) / 1000)));
+  const seconds = Math.round((Date.now() - began) / 1000);
+  // Never printed as they are: they contain the kubeconfigs.
+  const up = parseStack(stack, JSON.stringify(await stackOutputs(stack, env, "--show-secrets")));
+  console.log(describe(up, await settled(up), seconds));
   return 0;
 }
 
-/** The exports of index.ts that are shown. */
-export interface Outputs {
-  runtime: Runtime;
-  clusters: Record<string, { context: string; domain: string; gateway: string; apiServer: string }>;
-  mirrors: Record<string, string[]>;
-  curl: string[];
+/** The status, as soon as all mirrors exist. Controllers of new links take a few seconds, and get 20. */
+async function settled(stack: Stack): Promise<MeshStatus> {
+  const ask = await follow(stack);
+  const end = Date.now() + 20_000;
+  for (;;) {
+    const status = await ask();
+    if (status.problems.length === 0 || Date.now() > end) return status;
+    await sleep(1_000);
+  }
 }
 
 /** The summary of a stack that is up, with commands to type next. */
-export function describe(stack: string, { runtime, clusters, mirrors, curl }: Outputs, seconds: number): string {
-  const isSimulated = runtime === "kwok";
-  const other = stack === "rehearsal" ? "" : ` -- ${stack}`;
+export function describe({ name, curl = [] }: Stack, status: MeshStatus, seconds: number): string {
+  const other = name === "rehearsal" ? "" : ` -- ${name}`;
+  const [first] = status.clusters;
   return [
     "",
-    `Stack ${stack} is up (${runtime}, ${seconds} s).`,
-    ...Object.entries(clusters).map(
-      ([name, { context, domain, gateway }]) => `  ${name}: context ${context}, domain ${domain}, gateway ${gateway}`,
-    ),
+    `Stack ${name} is up after ${seconds} s.`,
     "",
-    isSimulated ? "Services that Linkerd would mirror:" : "Mirrored services:",
-    ...Object.entries(mirrors).map(([link, names]) => `  ${link}: ${names.join(", ") || "none"}`),
+    statusText(status, painter(process.stdout)),
     "",
-    ...(isSimulated
-      ? ["Its pods are simulated: no service is mirrored, and no traffic flows. With Docker: npm start -- dev"]
+    ...(status.clusters.every(({ isSimulated }) => isSimulated)
+      ? ["No traffic flows between simulated pods. With Docker: npm start -- dev"]
       : ["Try:", ...curl.map((command) => `  ${command}`)]),
     "",
     "Next:",
-    ...Object.values(clusters)
-      .slice(0, 1)
-      .map(({ context }) => `  kubectl --context=${context} get services`),
+    `  npm run view${other}    the same as a page that follows the clusters`,
+    `  kubectl --context=${first?.context} get services`,
     `  eval "$(npm run -s env${other})"   then pulumi preview, pulumi up, ... by hand`,
     `  npm stop${other}`,
   ].join("\n");

@@ -33,6 +33,8 @@ const parts: Record<string, Part> = {
     ],
   },
   unit: { runtimes: [], steps: () => [tests("unit", [])] },
+  // The page of npm run view, in a real Chromium.
+  page: { runtimes: [], steps: () => [tests("page", [])] },
   // One file at a time: each brings up clusters, and two cores are enough for only one mesh.
   engine: { runtimes: ["kwok"], steps: () => [tests("engine", ["--test-concurrency=1"])] },
   // The stand-in for k3s contains the API server and kwok of the kwok runtime.
@@ -45,10 +47,10 @@ const parts: Record<string, Part> = {
   },
 };
 
-/** `npm test [-- lint|unit|engine|k3d ...]`: runs all parts even if one fails, then returns 1. */
+/** `npm test [-- lint|unit|page|engine|k3d ...]`: runs all parts even if one fails, then returns 1. */
 export async function run(words: string[]): Promise<number> {
   const command = newCommand("test", "Check everything. All parts run even if one fails.", {
-    "npm test": "lint, unit, engine and k3d, about forty minutes",
+    "npm test": "lint, unit, page, engine and k3d, about forty minutes",
     "npm test -- lint unit": "these parts only",
   }).addArgument(new Argument("[parts...]", "which").choices(Object.keys(parts)));
   const named = parse(command, words).args[0] as string[];

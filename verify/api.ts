@@ -88,6 +88,31 @@ export async function connect(
   };
 }
 
+/** The same cluster, with clients whose requests end together with the signal. */
+export async function until(signal: AbortSignal, cluster: ClusterClient): Promise<ClusterClient> {
+  const { createConfiguration, ServerConfiguration, CoreV1Api, AppsV1Api, CustomObjectsApi } = await client();
+  const { kube } = cluster;
+  const configuration = createConfiguration({
+    baseServer: new ServerConfiguration(kube.getCurrentCluster()?.server ?? "", {}),
+    authMethods: { default: kube },
+    promiseMiddleware: [
+      {
+        pre: (request) => {
+          request.setSignal(signal);
+          return Promise.resolve(request);
+        },
+        post: (response) => Promise.resolve(response),
+      },
+    ],
+  });
+  return {
+    ...cluster,
+    core: new CoreV1Api(configuration),
+    apps: new AppsV1Api(configuration),
+    custom: new CustomObjectsApi(configuration),
+  };
+}
+
 /**
  * Clients for all clusters of a stack, by name.
  *

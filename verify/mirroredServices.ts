@@ -2,6 +2,8 @@ import type { Endpoints, Service } from "./api";
 
 /** Labels and annotations of linkerd2, pkg/k8s/labels.go. */
 export const exportLabel = "mirror.linkerd.io/exported";
+/** Of a service that is joined with the services of its name in all clusters. */
+export const federatedLabel = "mirror.linkerd.io/federated";
 export const mirroredLabel = "mirror.linkerd.io/mirrored-service";
 export const gatewayLabel = "mirror.linkerd.io/mirrored-gateway";
 export const clusterLabel = "mirror.linkerd.io/cluster-name";

@@ -1,8 +1,5 @@
 import type { LabelSelector } from "./api";
-import { exportLabel } from "./mirroredServices";
-
-/** Label of a service that is joined with the services of its name in all clusters. linkerd2, pkg/k8s/labels.go. */
-const federatedLabel = "mirror.linkerd.io/federated";
+import { exportLabel, federatedLabel } from "./mirroredServices";
 
 /** The selectors of a Link, each with the label that it must match. */
 const selectors = {

@@ -18,6 +18,8 @@ export interface Stack {
   /** By name in the mesh. `apiServer` and `gateway` are the addresses the other clusters' pods use. */
   clusters: Record<string, { context: string; domain: string; gateway: string; apiServer: string }>;
   links: LinkName[];
+  /** Requests to type. Older stacks lack them. */
+  curl?: string[];
   /** Secret: never printed, and written only to files that only their owner can read. */
   kubeconfigs: Record<string, string>;
 }
@@ -58,7 +60,7 @@ export function parseStack(name: string, json: string): Stack {
   const missing = (["runtime", "clusters", "links", "kubeconfigs"] as const).filter(
     (key) => outputs[key] === undefined,
   );
-  const { runtime, clusters, links, kubeconfigs } = outputs;
+  const { runtime, clusters, links, kubeconfigs, curl } = outputs;
   if (!runtime || !clusters || !links || !kubeconfigs) {
     throw new UserError(
       `stack ${name} is not up: it lacks the outputs ${missing.join(", ")}. Next: npm start -- ${name}`,
@@ -71,5 +73,5 @@ export function parseStack(name: string, json: string): Stack {
       }
     }
   }
-  return { name, runtime, clusters, links, kubeconfigs };
+  return { name, runtime, clusters, links, kubeconfigs, curl };
 }

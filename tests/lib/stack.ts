@@ -152,11 +152,16 @@ export class TestStack {
    * @param words what `npm run` is told
    */
   async script(...words: string[]): Promise<Pick<Outcome, "ok" | "output">> {
+    const options = { cwd: this.checkout, env: this.scriptEnvironment(), maxBuffer: 256 * 1024 * 1024 };
+    return finished(execute("node", ["cli/run.mjs", ...words], options));
+  }
+
+  /** The environment of the npm scripts here. */
+  scriptEnvironment(): NodeJS.ProcessEnv {
     const env = { ...this.environment };
     // The scripts find the same state by themselves, as for every user who never chose a backend.
     delete env.PULUMI_BACKEND_URL;
-    const options = { cwd: this.checkout, env, maxBuffer: 256 * 1024 * 1024 };
-    return finished(execute("node", ["cli/run.mjs", ...words], options));
+    return env;
   }
 
   up(...flags: string[]): Promise<Outcome> {

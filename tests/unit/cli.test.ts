@@ -21,6 +21,7 @@ import { root } from "../../lib/paths";
 import { run, UserError } from "../../lib/run";
 import { chooseRuntime } from "../../stacks/stackFile";
 import { describe as describeStack } from "../../cli/start";
+import { sampleMesh } from "../lib/sampleMesh";
 import { type Tool, toolsFor } from "../../tools/tools";
 import { builtDirectory } from "../../offline/tools/build";
 
@@ -465,27 +466,16 @@ void test("a child's exit code and signal come through", async () => {
   assert.equal(await run("/bin/sh", ["-c", "kill -TERM $$"]), 143);
 });
 
-void test("the summary of an up names the contexts, the mirrors and the next command", () => {
-  const cluster = (name: string) => ({
-    context: `kwok-s-${name}`,
-    domain: `${name}.d`,
-    gateway: "192.0.2.1",
-    apiServer: "",
-  });
-  const clusters = { east: cluster("east"), west: cluster("west") };
-  const outputs = {
-    runtime: "kwok" as const,
-    clusters,
-    mirrors: { "east->west": ["nginx-svc-west"] },
-    curl: ["kubectl x"],
-  };
-  const text = describeStack("alice", outputs, 12);
-  for (const expected of ["alice is up (kwok, 12 s)", "context kwok-s-east", "nginx-svc-west", "npm stop -- alice"]) {
+void test("the summary of an up shows the status and the next commands", () => {
+  const { stack, status, facts } = sampleMesh();
+  const text = describeStack(stack, status(), 12);
+  const [request = ""] = stack.curl ?? [];
+  for (const expected of ["Stack dev is up after 12 s.", "k3d-east", "nginx-svc-west", request, "npm stop -- dev"]) {
     assert.ok(text.includes(expected), expected);
   }
-  assert.match(text, /no traffic flows/);
-  // They would fail: nothing is mirrored there.
-  assert.ok(!text.includes("kubectl x"));
-  assert.ok(describeStack("alice", { ...outputs, runtime: "k3d" }, 12).includes("Mirrored services:"));
-  assert.ok(describeStack("alice", { ...outputs, runtime: "k3d" }, 12).includes("kubectl x"));
+  for (const name of ["east", "west"]) facts(name).isSimulated = true;
+  const simulated = describeStack(stack, status(), 12);
+  assert.match(simulated, /no service is mirrored, and no traffic flows/);
+  // It would fail: nothing is mirrored there.
+  assert.ok(!simulated.includes(request));
 });

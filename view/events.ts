@@ -1,0 +1,8 @@
+import type { MeshStatus } from "../status/model";
+import type { Layout } from "./layout";
+
+/** What the server sends to the page: at once, and after each change. */
+export interface View {
+  status: MeshStatus;
+  layout: Layout;
+}
