@@ -66,7 +66,14 @@ export const shape = {
       clusterNames,
     )
     .min(1, clusterNames),
-  links: z.array(z.strictObject(link, "{source, target}"), "a list of {source, target}"),
+  links: z.union(
+    [
+      z.literal("mesh"),
+      z.strictObject({ hub: text }, "{hub: <cluster>}"),
+      z.array(z.strictObject(link, "{source, target}"), "a list of {source, target}"),
+    ],
+    "mesh, {hub: <cluster>}, or a list of {source, target}",
+  ),
   orgDomain: domain,
   manifests: text,
   linkerdVersion: text.regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, "a chart version such as 2026.8.3 (which is edge-26.8.3)"),
@@ -82,7 +89,7 @@ export const shape = {
   installGatewayApi: z.boolean("true, false"),
   portBase: whole(1024, 65_000),
   nodeImage: text.regex(/^\S+$/, "an image, such as rancher/k3s:v1.34.4-k3s1"),
-  servers: perCluster(z.literal([1, 3, 5]), "1, 3 or 5"),
+  servers: perCluster(z.literal([1, 3, 5], "1, 3 or 5"), "1, 3 or 5"),
   agents: perCluster(whole(0, 20), "a whole number from 0 to 20"),
   ports: z.record(
     z.string(),
@@ -157,8 +164,9 @@ export const about: Record<SettingName, About> = {
     next: "pulumi config set --path 'clusters[0]' east",
   },
   links: {
-    description: "Directed links: the source mirrors what the target exports",
-    otherwise: "every pair, both ways",
+    description:
+      "Which cluster mirrors what which exports: `mesh` links every pair both ways, `{hub: <cluster>}` links one with all others both ways, and a list has one directed link per entry",
+    default: "mesh",
     next: "pulumi config rm links",
     example: [{ source: "east", target: "west" }],
   },

@@ -227,30 +227,39 @@ function valueAt(values: unknown, path: Path): unknown {
 
 /** The problems that the schema finds. The text beside each of its checks says what is allowed. */
 function problemsOf(issues: z.core.$ZodIssue[], given: RawSettings): Problem[] {
-  return issues.flatMap((issue): Problem[] => {
-    const [setting = "", ...rest] = issue.path as (string | number)[];
-    if (issue.code === "unrecognized_keys") {
-      const known = fieldsOf[setting] ?? Object.keys(about);
-      return issue.keys.map((key) => {
-        const path = [...(issue.path as Path), key];
-        const remove = path.length > 1 ? `--path '${shownPath(path)}'` : key;
-        const text = refusal(path, valueAt(given, path), `one of ${known.join(", ")}`, `pulumi config rm ${remove}`);
-        return { setting: setting === "" ? key : String(setting), text };
-      });
-    }
-    const { isWhole, next } = about[setting as SettingName];
-    const path = isWhole ? [setting] : [setting, ...rest];
-    const command = path.length === 1 ? next : undefined;
-    return [{ setting: String(setting), text: refusal(path, valueAt(given, path), issue.message, command) }];
-  });
+  return issues
+    .flatMap((issue) => meant(issue, given))
+    .flatMap((issue): Problem[] => {
+      const [setting = "", ...rest] = issue.path as (string | number)[];
+      if (issue.code === "unrecognized_keys") {
+        const known = fieldsOf(issue.path as Path) ?? Object.keys(about);
+        return issue.keys.map((key) => {
+          const path = [...(issue.path as Path), key];
+          const remove = path.length > 1 ? `--path '${shownPath(path)}'` : key;
+          const text = refusal(path, valueAt(given, path), `one of ${known.join(", ")}`, `pulumi config rm ${remove}`);
+          return { setting: setting === "" ? key : String(setting), text };
+        });
+      }
+      const { isWhole, next } = about[setting as SettingName];
+      const path = isWhole ? [setting] : [setting, ...rest];
+      const command = path.length === 1 ? next : undefined;
+      return [{ setting: String(setting), text: refusal(path, valueAt(given, path), issue.message, command) }];
+    });
 }
 
-/** The fields of settings that are mappings, or lists of them. */
-const fieldsOf: Partial<Record<string | number, string[]>> = {
-  links: Object.keys(link),
-  existing: Object.keys(existingFields),
-  chartValues: [...chartNames],
-};
+/** Of a setting that takes several forms, the faults within the form that the user chose; else its own. */
+function meant(issue: z.core.$ZodIssue, given: RawSettings): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union" || typeof valueAt(given, issue.path as Path) !== "object") return [issue];
+  const form = issue.errors.find((faults) => faults.every(({ path }) => path.length > 0));
+  return form?.map((fault) => ({ ...fault, path: [...issue.path, ...fault.path] })) ?? [issue];
+}
+
+/** The fields of the mapping at a path within the settings. */
+function fieldsOf([setting, ...rest]: Path): string[] | undefined {
+  if (setting === "links") return rest.length === 0 ? ["hub"] : Object.keys(link);
+  if (setting === "existing") return Object.keys(existingFields);
+  return setting === "chartValues" ? [...chartNames] : undefined;
+}
 
 /** Whether a runtime ignores a setting. Pulumi.yaml's defaults arrive as if they were set. */
 function isUnused(name: string, value: unknown, runtime: Runtime): boolean {
@@ -283,14 +292,18 @@ function checkClusters(given: RawSettings, isFaulty: boolean, refuse: Refuse): s
   return [...new Set(valid)];
 }
 
-/** Default: every pair, both ways. */
+/** The directed links of a topology. */
 function checkLinks(value: unknown, clusters: string[], isFaulty: boolean, refuse: Refuse): LinkSetting[] {
-  if (value === undefined) {
-    return clusters.flatMap((source) =>
-      clusters.filter((target) => target !== source).map((target) => ({ source, target })),
-    );
-  }
+  const pairs = clusters.flatMap((source) =>
+    clusters.filter((target) => target !== source).map((target) => ({ source, target })),
+  );
+  if (value === undefined || value === "mesh") return pairs;
   if (isFaulty) return [];
+  if (!Array.isArray(value)) {
+    const { hub } = value as { hub: string };
+    if (!clusters.includes(hub)) refuse("links", ["links", "hub"], `one of the clusters ${clusters.join(", ")}`);
+    return pairs.filter(({ source, target }) => source === hub || target === hub);
+  }
   const seen = new Set<string>();
   (value as LinkSetting[]).forEach(({ source, target }, i) => {
     const at = (field: "source" | "target") => ["links", i, field];

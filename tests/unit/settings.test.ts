@@ -290,8 +290,33 @@ const refusals: Refusal[] = [
     allowed: /a whole number from 30000 to 32767/,
     next: setPath,
   })),
-  ...[2, -1, 1.5, "3", { east: 2 }].map((value) => bad("servers", value, /1, 3 or 5, for all clusters or by cluster/)),
-  ...[-1, 21, "two", { east: 1.5 }].map((value) => bad("agents", value, /a whole number from 0 to 20/)),
+  ...[2, -1, 1.5, "3"].map((value) => bad("servers", value, /1, 3 or 5, for all clusters or by cluster/)),
+  ...[-1, 21, "two"].map((value) => bad("agents", value, /a whole number from 0 to 20/)),
+  ...[
+    ["servers", 2, /1, 3 or 5/],
+    ["agents", 1.5, /a whole number from 0 to 20/],
+  ].map(([name, value, allowed]): Refusal => ({
+    title: `${String(name)} of one cluster: ${String(value)}`,
+    raw: { [String(name)]: { east: value } },
+    begins: `${String(name)}.east is ${String(value)}; `,
+    allowed: allowed as RegExp,
+    next: setPath,
+  })),
+  bad("links", "ring", /mesh, \{hub: <cluster>\}, or a list of \{source, target\}/, /^pulumi config rm links$/),
+  {
+    title: "a hub with the field of a link",
+    raw: { links: { hub: "east", source: "west" } },
+    begins: 'links.source is "west"; ',
+    allowed: /one of hub\. /,
+    next: /^pulumi config rm --path 'links\.source'$/,
+  },
+  {
+    title: "a hub that is no cluster",
+    raw: { links: { hub: "north" } },
+    begins: 'links.hub is "north"; ',
+    allowed: amongClusters,
+    next: setPath,
+  },
   ...(["servers", "agents", "ports"] as const).map((name): Refusal => ({
     title: `${name} of an unknown cluster`,
     raw: { [name]: { north: name === "ports" ? [] : 1 } },
@@ -379,6 +404,16 @@ test("one number of nodes counts for all clusters", () => {
   assert.deepEqual(servers, { east: 3, west: 3 });
   assert.deepEqual(agents, { east: 0, west: 2 });
   assert.deepEqual(ports, { east: ["8080:80"], west: [] });
+});
+
+test("a hub is linked with all others both ways, and they are not linked with each other", () => {
+  const { links } = check({ clusters: ["east", "west", "north"], links: { hub: "west" } });
+  const pairs = ["east->west", "west->east", "west->north", "north->west"];
+  assert.deepEqual(
+    links.map(({ source, target }) => `${source}->${target}`),
+    pairs,
+  );
+  assert.deepEqual(check({ links: "mesh" }).links, check({}).links);
 });
 
 test("charts may come from an OCI registry", () => {
