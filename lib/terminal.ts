@@ -5,9 +5,14 @@ export type Colour = keyof typeof colours;
 /** Colours a text, or leaves it as it is. */
 export type Paint = (colour: Colour, text: string) => string;
 
-/** Paints for a stream: only at a terminal, and not if NO_COLOR is set (https://no-color.org). */
+/**
+ * Paints for a stream: only at a terminal, and not if NO_COLOR is set (https://no-color.org). `styleText` of node:util
+ * came with Node.js 20.12, and 20.3 is supported.
+ *
+ * @example const paint = painter(process.stdout);
+ */
 export function painter(stream: { isTTY?: boolean }, env = process.env): Paint {
-  if (!stream.isTTY || env.NO_COLOR) return (_, text) => text;
+  if (!stream.isTTY || env.NO_COLOR || env.TERM === "dumb") return (_, text) => text;
   return (colour, text) => `\x1b[${colours[colour]}m${text}\x1b[0m`;
 }
 

@@ -1,9 +1,10 @@
+import { painter } from "../lib/terminal";
 import { ask, type Asked, type Asking } from "./ask";
 import { reason } from "./api";
 import type { Repair } from "./check";
 import { damageChecks } from "./damage";
 import { standing } from "./health";
-import { row } from "./report";
+import { table } from "./report";
 import { Deadline } from "./watch";
 
 /** For one repair and its effect: a controller's restart takes 7 to 11 s, a drained pod 30 s. */
@@ -23,14 +24,12 @@ const steadyLooks = 5;
  * @returns 0 if the mesh is up and no fault is left, 1 otherwise, also if `dryRun` left a fault
  */
 export async function heal(asking: Omit<Asking, "tell">, dryRun: boolean): Promise<number> {
-  const tell: Asking["tell"] = ({ result }) => {
-    if (result.answer === "no") console.log(row(result));
-  };
+  const silently: Asking = { ...asking, tell: () => {} };
   try {
     // A mesh that is starting looks faulty, and would be repaired for nothing.
-    const fallen = await awaitStanding(asking);
-    fallen.forEach(tell);
-    const repaired = await repairFaults(asking, tell, dryRun);
+    const fallen = await awaitStanding(silently);
+    printAll(fallen);
+    const repaired = await repairFaults(silently, dryRun);
     return repaired && fallen.length === 0 ? 0 : 1;
   } finally {
     for (const name of await asking.testNamespaces.close()) {
@@ -40,11 +39,11 @@ export async function heal(asking: Omit<Asking, "tell">, dryRun: boolean): Promi
 }
 
 /** Asks until everything has been up for a while. Returns the checks that still fail at the deadline. */
-async function awaitStanding(asking: Omit<Asking, "tell">): Promise<Asked[]> {
+async function awaitStanding(asking: Asking): Promise<Asked[]> {
   const deadline = new Deadline(asking.deadlineSeconds ?? standSeconds, asking.signal);
   let said = false;
   for (let looks = 0; ; looks++) {
-    const fallen = (await ask(standing, { ...asking, tell: () => {} })).filter(({ result }) => result.answer === "no");
+    const fallen = failures(await ask(standing, asking));
     if (fallen.length > 0) {
       const on = [...new Set(fallen.map(({ result }) => result.on))].join(", ");
       if (!said) console.log(`Waiting up to ${deadline.seconds} s until these are up: ${on}`);
@@ -56,9 +55,10 @@ async function awaitStanding(asking: Omit<Asking, "tell">): Promise<Asked[]> {
 }
 
 /** @returns whether no fault is left */
-async function repairFaults(asking: Omit<Asking, "tell">, tell: Asking["tell"], dryRun: boolean): Promise<boolean> {
-  const found = await ask(damageChecks, { ...asking, tell });
-  const damaged = found.filter(({ result }) => result.answer === "no");
+async function repairFaults(asking: Asking, dryRun: boolean): Promise<boolean> {
+  const found = await ask(damageChecks, asking);
+  const damaged = failures(found);
+  printAll(damaged);
   const unasked = new Set(
     found.filter(({ result }) => result.answer === "not applicable").map(({ result }) => result.why),
   );
@@ -87,11 +87,23 @@ async function repairFaults(asking: Omit<Asking, "tell">, tell: Asking["tell"], 
   const ids = new Set(damaged.map(({ result }) => result.id));
   const again = await ask(
     damageChecks.filter(({ id }) => ids.has(id)),
-    { ...asking, tell, deadlineSeconds: asking.deadlineSeconds ?? repairSeconds },
+    { ...asking, deadlineSeconds: asking.deadlineSeconds ?? repairSeconds },
   );
-  const left = again.filter(({ result }) => result.answer === "no").length;
-  console.log(left === 0 ? "All faults are repaired." : `${left} still failing: each names its next command above.`);
-  return left === 0;
+  const left = failures(again);
+  printAll(left);
+  console.log(
+    left.length === 0 ? "All faults are repaired." : `${left.length} still failing: each names its next command above.`,
+  );
+  return left.length === 0;
+}
+
+function failures(asked: readonly Asked[]): Asked[] {
+  return asked.filter(({ result }) => result.answer === "no");
+}
+
+function printAll(asked: readonly Asked[]): void {
+  const results = asked.map(({ result }) => result);
+  if (results.length > 0) console.log(table(results, painter(process.stdout)));
 }
 
 function distinct(repairs: readonly Repair[]): Repair[] {

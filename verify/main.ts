@@ -1,13 +1,15 @@
 import { writeFile } from "node:fs/promises";
+import { painter } from "../lib/terminal";
 import { UserError } from "../lib/run";
 import { connectAll, isOwnFault, reason, type ClusterClient } from "./api";
-import { ask, type Asked } from "./ask";
+import { ask, type Asking } from "./ask";
 import type { Check } from "./check";
 import { checks } from "./allChecks";
+import { GroupedReport } from "./groupedReport";
 import { heal as healMesh } from "./heal";
 import { multiclusterCheck } from "./linkerd";
 import type { Options } from "./options";
-import { json, junit, row, summary } from "./report";
+import { json, junit, summary } from "./report";
 import { TestNamespaces } from "./testNamespaces";
 import { readStack, type Stack } from "./stack";
 import { Deadline, Interrupted } from "./watch";
@@ -88,23 +90,28 @@ async function verifyStack(run: Run): Promise<number> {
   await allAnswer(run, 0);
   const { options, stack, clusters, testNamespaces, signal } = run;
   const start = performance.now();
-  const asked: Asked[] = [];
-  const tell = (one: Asked): void => {
-    asked.push(one);
-    if (!options.quiet || one.result.answer === "no") console.log(row(one.result));
-  };
+  const selected = select(options.only ?? []);
+  const report = new GroupedReport({
+    checks: selected,
+    times: { cluster: Object.keys(clusters).length, link: stack.links.length },
+    quiet: options.quiet ?? false,
+    paint: painter(process.stdout),
+    print: (text) => console.log(text),
+  });
+  const tell: Asking["tell"] = ({ result }) => report.add(result);
   const { deadline: deadlineSeconds } = options;
   const external = new Set(options.external);
   let left: string[];
   try {
     for (const swept of await testNamespaces.sweep()) console.log(`removed a leftover of a killed run: ${swept}`);
-    await ask(select(options.only ?? []), { stack, clusters, external, testNamespaces, signal, deadlineSeconds, tell });
+    await ask(selected, { stack, clusters, external, testNamespaces, signal, deadlineSeconds, tell });
   } finally {
+    report.end();
     left = await testNamespaces.close();
     for (const name of left) console.error(`could not remove ${name}: delete it by hand`);
   }
   const seconds = (performance.now() - start) / 1000;
-  const results = inOrder(asked).map(({ result }) => result);
+  const results = report.results();
   console.log(summary(results, seconds));
   if (options.json) await writeFile(options.json, json(stack.name, results, seconds));
   if (options.junit) await writeFile(options.junit, junit(stack.name, results));
@@ -117,14 +124,6 @@ async function healStack(run: Run): Promise<number> {
   const { deadline: deadlineSeconds, dryRun = false } = options;
   const external = new Set(options.external);
   return healMesh({ stack, clusters, external, testNamespaces, signal, deadlineSeconds }, dryRun);
-}
-
-/** Puts the checks into a fixed order, so that the report files of two runs can be compared. */
-function inOrder(asked: readonly Asked[]): Asked[] {
-  const place = new Map(checks.map(({ id }, i) => [id, i]));
-  return [...asked].sort(
-    (a, b) => (place.get(a.result.id) ?? 0) - (place.get(b.result.id) ?? 0) || a.result.on.localeCompare(b.result.on),
-  );
 }
 
 function select(only: readonly string[]): readonly Check[] {

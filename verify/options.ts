@@ -37,7 +37,11 @@ export function verifyOptions(words: string[]): Options {
       "npm run verify -- dev --quiet --junit report.xml": "for CI",
     },
   )
-    .option("--only <group|id>", `only these, repeatable: ${groups.join(", ")}, or an id of the report`, listOf(known))
+    .option(
+      "--only <group|id>",
+      `only these, repeatable: ${groups.join(", ")}, or an id from docs/verify.md`,
+      listOf(known),
+    )
     .option("--json <file>", "write the report as JSON", writableFile)
     .option("--junit <file>", "write the report as JUnit XML", writableFile)
     .option("--quiet", "show only failures and the summary")

@@ -1,28 +1,46 @@
+import { columns, type Paint } from "../lib/terminal";
 import { escapeXml } from "../lib/xml";
-import { groups, type Answer, type Result } from "./check";
+import { groups, type Answer, type Group, type Result } from "./check";
 
-const marks: Record<Answer, string> = { yes: "yes", no: "NO ", "not applicable": "n/a" };
+const marks: Record<Answer, { mark: string; colour: Parameters<Paint>[0] }> = {
+  yes: { mark: "√", colour: "green" },
+  no: { mark: "×", colour: "red" },
+  "not applicable": { mark: "-", colour: "yellow" },
+};
 
-/** Column widths, so that a row fits a terminal. Reasons go on lines of their own. */
-const titleWidth = 66;
-const whereWidth = 12;
+/** A group's heading and its results. An empty line separates it from the next group. */
+export function group(name: Group, results: readonly Result[], paint: Paint): string {
+  return [name, "-".repeat(name.length), table(results, paint), ""].join("\n");
+}
 
-/** One row, printed as soon as the answer is known. */
-export function row({ answer, seconds, on, title, why, id, objects, next, remark }: Result): string {
-  const line = `${marks[answer]} ${seconds.toFixed(1).padStart(6)} s  ${on.padEnd(whereWidth)} ${title.padEnd(titleWidth)} ${id}`;
-  if (answer === "yes") return remark ? `${line}\n${" ".repeat(14)}${remark}` : line;
-  const lines = [line, `${" ".repeat(14)}${why}`];
-  if (answer === "no") {
-    lines.push(...objects.map((object) => `${" ".repeat(14)}looked at: ${object}`), `${" ".repeat(14)}next: ${next}`);
-  }
+/** One line per result, in columns as wide as their content. The reason comes last, because it may be long. */
+export function table(results: readonly Result[], paint: Paint): string {
+  const seconds = results.map((result) => `${result.seconds.toFixed(1)} s`);
+  const width = Math.max(...seconds.map(({ length }) => length));
+  const rows = columns(
+    results.map(({ answer, id, on, why }, i) => {
+      const { mark, colour } = marks[answer];
+      return [paint(colour, mark), id, on, (seconds[i] ?? "").padStart(width), why];
+    }),
+  );
+  const lines = results.flatMap((result, i) => [rows[i] ?? "", ...details(result).map((line) => `    ${line}`)]);
   return lines.join("\n");
 }
+
+/** The lines below a result. */
+function details({ answer, id, objects, next, remark }: Result): string[] {
+  if (answer !== "no") return remark === undefined ? [] : [remark];
+  return [...objects.map((object) => `looked at: ${object}`), `next: ${next}`, `see docs/verify.md#${anchor(id)}`];
+}
+
+/** The anchor that GitHub gives to the heading of a check. It drops dots and keeps hyphens. */
+const anchor = (id: string): string => id.replaceAll(".", "");
 
 /** The last lines: counts, reasons of checks that do not apply, and the next commands. */
 export function summary(results: readonly Result[], seconds: number): string {
   const count = (answer: Answer): number => results.filter((result) => result.answer === answer).length;
   const lines = [
-    `\n${count("yes")} yes, ${count("no")} no, ${count("not applicable")} not applicable, in ${seconds.toFixed(1)} s`,
+    `${count("yes")} yes, ${count("no")} no, ${count("not applicable")} not applicable, in ${seconds.toFixed(1)} s`,
   ];
   const inapplicable = results.filter(({ answer }) => answer === "not applicable");
   for (const why of new Set(inapplicable.map((result) => result.why))) lines.push(`not applicable: ${why}`);

@@ -1,3 +1,4 @@
+import { painter, type Paint } from "../../lib/terminal";
 import { UserError } from "../../lib/run";
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -22,16 +23,18 @@ import {
 } from "../../verify/api";
 import { goKeys, keyFault, rustKeys, webhookFaults } from "../../verify/certificates";
 import { ask, type Asking } from "../../verify/ask";
+import { checks } from "../../verify/allChecks";
 import { always, type Check, type Result } from "../../verify/check";
 import { withoutProxy } from "../../verify/damage";
 import { controllerFaults, unavailability } from "../../verify/deployments";
 import { fieldFaults } from "../../verify/fields";
+import { GroupedReport } from "../../verify/groupedReport";
 import { gatewayAlive } from "../../verify/health";
 import { durationSeconds, gatewayFields, probeFields } from "../../verify/link";
 import { judged, linkerdCheck, multiclusterCheck } from "../../verify/linkerd";
 import { anchorFault, whyNotRestarted } from "../../verify/podAnchors";
 import { fetchFromPod, portNamed } from "../../verify/portForward";
-import { junit, row, summary } from "../../verify/report";
+import { group, junit, summary, table } from "../../verify/report";
 import { matches, selectorFaults } from "../../verify/selectors";
 import { parseStack, type Stack } from "../../verify/stack";
 import { counted, replyFault } from "../../verify/traffic";
@@ -186,8 +189,10 @@ const failed: Result = {
 };
 const skipped: Result = { ...failed, answer: "not applicable", why: "simulated", next: undefined };
 
+const plain: Paint = (_, text) => text;
+
 test("reports name the objects and the next command, and are well-formed", () => {
-  for (const text of [row(failed), junit("dev", [failed])]) {
+  for (const text of [table([failed], plain), junit("dev", [failed])]) {
     assert.match(text, /looked at: east service a\/web-west/);
     assert.match(text, /next: kubectl logs/);
   }
@@ -198,6 +203,113 @@ test("reports name the objects and the next command, and are well-formed", () =>
     summary([failed, skipped], 2),
     /0 yes, 1 no, 1 not applicable, in 2\.0 s\nnot applicable: simulated\nnext: kubectl logs/,
   );
+});
+
+test("the columns of a group are as wide as their content, and a no says what to do", () => {
+  const good: Result = { ...failed, id: "mirror.delete", on: "a-long-name->west", answer: "yes", why: "gone" };
+  const results = [failed, { ...good, seconds: 12.34, remark: "at the second try" }, skipped];
+  assert.equal(
+    group("mirror", results, plain),
+    [
+      "mirror",
+      "------",
+      '×  mirror.headless  east->west          1.5 s  clusterIP "10.0.0.1" <none>',
+      "    looked at: east service a/web-west",
+      "    next: kubectl logs",
+      "    see docs/verify.md#mirrorheadless",
+      "√  mirror.delete    a-long-name->west  12.3 s  gone",
+      "    at the second try",
+      "-  mirror.headless  east->west          1.5 s  simulated",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("marks have colours on a terminal only, and none with NO_COLOR", () => {
+  const terminal = painter({ isTTY: true }, {});
+  assert.deepEqual(
+    [failed, { ...failed, answer: "yes" as const }, skipped].map((result) => table([result], terminal).split(" ")[0]),
+    ["\u001b[31m×\u001b[0m", "\u001b[32m√\u001b[0m", "\u001b[33m-\u001b[0m"],
+  );
+  for (const none of [
+    painter({ isTTY: false }, {}),
+    painter({}, {}),
+    painter({ isTTY: true }, { NO_COLOR: "1" }),
+    painter({ isTTY: true }, { TERM: "dumb" }),
+  ]) {
+    assert.equal(none("red", "×"), "×");
+  }
+});
+
+/** A report of one check in each of three groups, in two clusters with one link. */
+function threeGroups(quiet: boolean) {
+  const common = { title: "X?", deadlineSeconds: 1, applies: always, run: () => Promise.reject(new Error("not run")) };
+  const known: Check[] = [
+    { ...common, id: "health.a", group: "health", scope: "cluster" },
+    { ...common, id: "damage.b", group: "damage", scope: "link" },
+    { ...common, id: "traffic.c", group: "traffic", scope: "link" },
+  ];
+  const printed: string[] = [];
+  const print = (text: string): void => void printed.push(text);
+  const report = new GroupedReport({ checks: known, times: { cluster: 2, link: 1 }, quiet, paint: plain, print });
+  const add = (place: number, on: string, answer: Result["answer"] = "yes"): void => {
+    const { id, group } = known[place] as Check;
+    report.add({ ...failed, id, group, on, answer });
+  };
+  return { report, add, headings: () => printed.map((text) => text.split("\n")[0]), printed };
+}
+
+test("a group is printed once it is complete and all groups before it are", () => {
+  const { report, add, headings, printed } = threeGroups(false);
+  add(1, "east->west");
+  add(0, "west");
+  assert.deepEqual(headings(), []);
+  add(0, "east");
+  assert.deepEqual(headings(), ["health", "damage"]);
+  assert.match(printed[0] ?? "", /health\.a {2}east .*\n.*health\.a {2}west /);
+  add(2, "east->west");
+  assert.deepEqual(headings(), ["health", "damage", "traffic"]);
+  report.end();
+  assert.equal(printed.length, 3);
+  assert.deepEqual(
+    report.results().map(({ id, on }) => `${id} ${on}`),
+    ["health.a east", "health.a west", "damage.b east->west", "traffic.c east->west"],
+  );
+});
+
+test("an interrupted run prints the groups that it began", () => {
+  const { report, add, headings } = threeGroups(false);
+  add(0, "west");
+  add(2, "east->west");
+  assert.deepEqual(headings(), []);
+  report.end();
+  assert.deepEqual(headings(), ["health", "traffic"]);
+});
+
+test("a quiet report prints failures, and groups without one not at all", () => {
+  const { report, add, headings, printed } = threeGroups(true);
+  add(0, "west", "no");
+  add(0, "east");
+  add(1, "east->west");
+  add(2, "east->west", "not applicable");
+  report.end();
+  assert.deepEqual(headings(), ["health"]);
+  assert.deepEqual(printed.join("\n").match(/^[√×-] {2}\S+ +\S+/gm), ["×  health.a  west"]);
+});
+
+test("docs/verify.md has a section for each check, in the order of the report", async () => {
+  const page = await readFile(join(__dirname, "../../docs/verify.md"), "utf8");
+  const sections = page.split(/^### /m).slice(1);
+  assert.deepEqual(
+    sections.map((text) => text.split("\n").slice(0, 3).join("\n")),
+    checks.map(({ id, title, scope, deadlineSeconds }) => `${id}\n\n${title} Per ${scope}, ${deadlineSeconds} s.`),
+  );
+  assert.deepEqual(
+    [...page.matchAll(/^## (.*)$/gm)].map(([, name]) => name),
+    [...new Set(checks.map(({ group }) => group))],
+  );
+  const anchors = new Set(checks.map(({ id, group }) => [group, id.replace(".", "")]).flat());
+  for (const [link, anchor] of page.matchAll(/\]\(#(.*?)\)/g)) assert.ok(anchors.has(anchor ?? ""), link);
 });
 
 test("watching: missing objects are named at the deadline, and a signal ends it at once", async () => {
