@@ -74,7 +74,14 @@ export class MulticlusterLink extends pulumi.ComponentResource {
         type,
         texts,
       },
-      { ...inSource, dependsOn: source.linkerd.namespace },
+      {
+        ...inSource,
+        // The destination controller reads the Secret when it appears, and never again: not when the target's
+        // definitions were missing then, and not when the Secret changes (linkerd2, watcher/cluster_store.go).
+        dependsOn: [source.linkerd.namespace, target.linkerd],
+        replaceOnChanges: ["data"],
+        deleteBeforeReplace: true,
+      },
     );
 
     const leftovers = mirrorCleanup(name, source.cluster, link, { parent: this });

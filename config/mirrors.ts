@@ -77,10 +77,12 @@ export function hostsOf(source: ClusterPlan, target: ClusterPlan): string[] {
 }
 
 /** Why the mirrors of some links cannot be made as announced, in words. */
-export function mirrorProblems(clusters: ClusterPlan[], links: LinkPlan[]): string[] {
+export function mirrorProblems(clusters: ClusterPlan[], links: LinkPlan[], network: "gateway" | "flat"): string[] {
   const linked = [...new Set(links.map(({ target }) => target))];
   return [
     ...clusters.flatMap(({ manifests }) => manifests.flatMap(labelProblems)),
+    ...linked.flatMap(({ manifests }) => manifests.flatMap((object) => modeProblems(object, manifests, network))),
+    ...memberProblems(clusters),
     ...linked.flatMap((target) => exportedServices(target).flatMap(portProblems)),
     ...new Set(linked.flatMap(mirrorsOf).flatMap(lengthProblems)),
     ...clusters.flatMap((source) => collisions(source, links)),
@@ -134,6 +136,47 @@ function labelProblems(object: Manifest): string[] {
     const values = allowed.map((one) => JSON.stringify(one)).join(", ");
     return [`${place}: label ${label} of Service ${name} is "${value}"; allowed: ${values}. Next: edit that line`];
   });
+}
+
+/** Pod to pod needs pods that reach each other, and leaves them without names of their own. */
+function modeProblems(object: Manifest, manifests: Manifest[], network: "gateway" | "flat"): string[] {
+  const flat = [exportLabel, federatedLabel].find((label) => /^(remote-discovery|member)$/.test(object.metadata.labels?.[label] ?? "")); // prettier-ignore
+  if (!isService(object) || flat === undefined) return [];
+  const { name, labels = {} } = object.metadata;
+  const place = placeOf(object, ["metadata", "labels", flat]);
+  const label = `${place}: label ${flat} of Service ${name} is "${labels[flat]}"`;
+  if (network === "gateway") {
+    return [
+      `${label}, which needs pods that reach each other; allowed: only with network flat. ` +
+        "Next: pulumi config set network flat",
+    ];
+  }
+  if (flat === exportLabel && manifests.some((set) => isSetOf(set, object))) {
+    return [
+      `${label}, and it is the service of a StatefulSet, whose pods have names of their own only through the gateway; ` +
+        'allowed: "true". Next: edit that line, or label a second Service for these pods',
+    ];
+  }
+  return [];
+}
+
+/** Linkerd joins services with equal ports only: the ports of the first member count (service-mirror, federated). */
+function memberProblems(clusters: ClusterPlan[]): string[] {
+  const first = new Map<string, { cluster: string; ports: string }>();
+  return clusters.flatMap(({ name: cluster, manifests }) =>
+    manifests.filter(isFederated).flatMap((service) => {
+      const { ports } = (service.spec ?? {}) as { ports?: ServicePort[] | null };
+      const own = (ports ?? []).map(({ port, protocol }) => `${port}/${protocol ?? "TCP"}`).sort().join(", "); // prettier-ignore
+      const key = `${namespaceOf(service)}/${service.metadata.name}`;
+      const known = first.get(key);
+      if (!known) first.set(key, { cluster, ports: own });
+      if (!known || known.ports === own) return [];
+      return [
+        `${placeOf(service)}: the federated Service ${key} of ${cluster} has ports ${own}, but that of ${known.cluster} has ` +
+          `${known.ports}; allowed: equal ports. Next: edit one of them`,
+      ];
+    }),
+  );
 }
 
 /**

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { Manifest } from "./manifests";
 import { hostsOf, type Mirror, mirrorProblems, mirrorsIn, mirrorsOf } from "./mirrors";
 import { missingNamespaces } from "./namespaces";
+import { type Ranges, rangesAt } from "./ranges";
 import { physicalNameOf } from "./physicalName";
 import { stackNameProblem } from "./stackName";
 import type { ChartSource, Runtime, Settings } from "./settings";
@@ -19,6 +20,8 @@ export interface ClusterPlan {
   context: string;
   /** Host ports of the local runtimes: first the API server's, then what the runtime needs, then published ones. */
   ports: number[];
+  /** k3d with a flat network: its own ranges of addresses. Default: those of k3s, the same in each cluster */
+  ranges?: Ranges;
   /** The objects in manifests/<name>/. */
   manifests: Manifest[];
   /** Names of the clusters that this one mirrors, with one link and one controller each. */
@@ -88,6 +91,7 @@ export function makePlan(stack: string, settings: Settings): Plan {
         ...Array.from({ length: perCluster }, (_, port) => base + i * perCluster + port),
         ...(settings.ports[name] as string[]).map(publishedPort),
       ],
+      ...(settings.runtime === "k3d" && settings.network === "flat" && { ranges: rangesAt(settings.flatRange, i) }),
       manifests: settings.manifests[name] ?? [],
       targets: settings.links.filter((link) => link.source === name).map((link) => link.target),
     };
@@ -115,7 +119,7 @@ export function makePlan(stack: string, settings: Settings): Plan {
     const [from, to] = [byName.get(source), byName.get(target)];
     return from && to ? [{ source: from, target: to }] : [];
   });
-  problems.push(...mirrorProblems(clusters, links));
+  problems.push(...mirrorProblems(clusters, links, settings.network));
   if (problems.length > 0) throw new RefusedError(problems);
 
   return {

@@ -1,5 +1,6 @@
 import { isIP } from "node:net";
 import * as z from "zod";
+import { rangeProblem } from "./ranges";
 
 /** Where clusters come from. See components/clusters. */
 export const runtimes = ["k3d", "kwok", "existing"] as const;
@@ -74,6 +75,11 @@ export const shape = {
     ],
     "mesh, {hub: <cluster>}, or a list of {source, target}",
   ),
+  network: z.enum(["gateway", "flat"], "gateway, flat"),
+  flatRange: text.superRefine((value, context) => {
+    const problem = rangeProblem(value);
+    if (problem) context.addIssue({ code: "custom", message: problem });
+  }),
   orgDomain: domain,
   manifests: text,
   linkerdVersion: text.regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, "a chart version such as 2026.8.3 (which is edge-26.8.3)"),
@@ -169,6 +175,16 @@ export const about: Record<SettingName, About> = {
     default: "mesh",
     next: "pulumi config rm links",
     example: [{ source: "east", target: "west" }],
+  },
+  network: {
+    description:
+      "gateway: requests to other clusters go through their gateways. flat: pods also reach each other's addresses, as services labelled remote-discovery or federated need. docs/modes.md compares them. On k3d a change makes the clusters anew",
+    default: "gateway",
+  },
+  flatRange: {
+    description: "With network flat: private range from which the clusters take those of their pods and services",
+    default: "10.64.0.0/12",
+    runtimes: ["k3d"],
   },
   orgDomain: {
     description: "Local clusters' domains are <cluster>.<orgDomain>, and the trust anchor is named after it",

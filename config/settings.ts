@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type * as z from "zod";
 import { isMapping } from "../lib/mapping";
 import { gatewayValues } from "./gatewayPorts";
+import { clustersIn } from "./ranges";
 import { type ClusterManifests, readManifests } from "./manifests";
 import {
   about,
@@ -43,6 +44,10 @@ export interface Settings {
   clusters: string[];
   orgDomain: string;
   links: LinkSetting[];
+  /** How clusters reach each other: through gateways only, or also pod to pod. */
+  network: "gateway" | "flat";
+  /** k3d, flat: where the clusters' ranges come from. */
+  flatRange: string;
   manifests: ClusterManifests;
   /** Files below the manifests' directory that are no manifests. */
   ignoredFiles: string[];
@@ -152,6 +157,15 @@ export function checkSettings(raw: RawSettings, root: string, shellCharts?: stri
     refuse(name, [name], `with runtime ${users} only (it is ${runtime})`, `pulumi config rm ${name}`);
   }
   const clusters = checkClusters(given, faulty.has("clusters"), refuse);
+  const network = valueOf("network") ?? "gateway";
+  (network === "flat" ? (valueOf("k3sArgs") ?? []) : []).forEach((arg, i) => {
+    if (/^--(cluster|service)-cidr/.test(arg))
+      refuse(
+        "k3sArgs",
+        ["k3sArgs", i],
+        "other options than --cluster-cidr and --service-cidr, which network flat sets",
+      );
+  });
   for (const name of ["servers", "agents", "ports"] as const) {
     if (faulty.has(name) || !isMapping(given[name])) continue;
     for (const key of Object.keys(given[name]).filter((key) => !clusters.includes(key))) {
@@ -172,6 +186,8 @@ export function checkSettings(raw: RawSettings, root: string, shellCharts?: stri
     runtime,
     clusters,
     orgDomain: valueOf("orgDomain") ?? "",
+    network,
+    flatRange: checkFlatRange(valueOf("flatRange") ?? "", network, clusters, refuse),
     links: checkLinks(given.links, clusters, faulty.has("links"), refuse),
     manifests,
     ignoredFiles: ignored,
@@ -342,6 +358,16 @@ function checkCharts(
     refuse("chartDirectory", ["chartDirectory"], allowed, about.chartDirectory.next);
   }
   return { directory };
+}
+
+/** Used with network flat only, and then enough for all clusters. */
+function checkFlatRange(range: string, network: "gateway" | "flat", clusters: string[], refuse: Refuse): string {
+  const enough = clustersIn(range);
+  if (network === "flat" && enough < clusters.length)
+    refuse("flatRange", ["flatRange"], `a range for ${clusters.length} clusters (this one is enough for ${enough})`);
+  if (network === "gateway" && range !== about.flatRange.default)
+    refuse("flatRange", ["flatRange"], "with network flat only", "pulumi config set network flat");
+  return range;
 }
 
 function checkCaFile(file: string | undefined, root: string, refuse: Refuse): Settings["caFile"] {

@@ -36,6 +36,7 @@ import {
   mirroredLabel,
   mirrorName,
 } from "./mirroredServices";
+import { remoteDiscovery } from "./remoteDiscovery";
 import { controllerOf, replace } from "./restart";
 import { runLabel } from "./testNamespaces";
 import { noInjector, noMirror } from "./simulated";
@@ -528,4 +529,5 @@ export const damageChecks = [
   staleGateway,
   orphans,
   proxyless,
+  remoteDiscovery,
 ];

@@ -29,7 +29,11 @@ const makers: Record<
 > = {
   k3d: (name, { plan, settings, owner }, opts) => {
     const network = new K3dNetwork(`${name}-network`, plan.network, { owner }, opts);
-    return (clusterName, cluster) => new K3dCluster(clusterName, cluster, { owner, network, options: settings }, opts);
+    return (clusterName, cluster) => {
+      const ends = plan.links.map(({ source, target }) => [source, target]).filter((pair) => pair.includes(cluster));
+      const peers = [...new Set(ends.flat())].filter((end) => end !== cluster);
+      return new K3dCluster(clusterName, cluster, { owner, network, options: settings, peers }, opts);
+    };
   },
   kwok:
     (_, { owner }, opts) =>

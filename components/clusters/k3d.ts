@@ -6,6 +6,7 @@ import type { Settings } from "../../config/settings";
 import { type Cluster, inCluster } from "./cluster";
 import { type K3dSpec, nodesOf } from "./lifecycle/spec";
 import { localCluster } from "./local";
+import { podRoutes } from "./podRoutes";
 import { program } from "./program";
 
 /** Settings of k3d clusters. */
@@ -22,6 +23,7 @@ export function k3dSpec(plan: ClusterPlan, network: K3dNetwork, options: K3dOpti
   return {
     ...{ name: physicalName, context, ports, domain, network: network.name, nodeImage, images, registryMirror },
     // Any change of the spec replaces the cluster, so a field with its default must not be there.
+    ...(plan.ranges && { ranges: plan.ranges }),
     ...(servers !== 1 && { servers }),
     ...(agents !== 0 && { agents }),
     ...(published.length > 0 && { published }),
@@ -41,7 +43,7 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
   constructor(
     name: string,
     readonly plan: ClusterPlan,
-    args: { owner: string; network: K3dNetwork; options: K3dOptions },
+    args: { owner: string; network: K3dNetwork; options: K3dOptions; peers: ClusterPlan[] },
     opts?: pulumi.ComponentResourceOptions,
   ) {
     super("mesh:index:K3dCluster", name, {}, opts);
@@ -53,6 +55,8 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
       clusterResource: this.clusterResource,
     } = localCluster(name, { runtime: "k3d", spec, owner }, { parent: this, dependsOn: [network] }));
     freshDns(name, plan.domain, inCluster(this, this));
+    const peers = args.peers.map((peer) => k3dSpec(peer, network, options));
+    if (plan.ranges && peers.length > 0) podRoutes(name, peers, inCluster(this, this));
     // Names, not addresses: Docker may assign others after a restart, and k3d makes the names resolve in pods.
     // k3d adds the first name to the API server's certificate.
     this.apiServerForPeers = pulumi.output(`https://k3d-${plan.physicalName}-serverlb:6443`);

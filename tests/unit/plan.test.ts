@@ -292,8 +292,8 @@ const mirrorCases: { title: string; manifests: Manifest[]; mirrors: string[]; ho
     hosts: [],
   },
   {
-    title: "a service found by remote discovery has one mirror, and its pods have no names",
-    manifests: [service("s", headless, "remote-discovery"), statefulSet("p", "s", 2)],
+    title: "a service found by remote discovery has one mirror",
+    manifests: [service("s", { ports: [{ port: 80 }] }, "remote-discovery")],
     mirrors: ["s-west"],
     hosts: [],
   },
@@ -345,7 +345,7 @@ const mirrorCases: { title: string; manifests: Manifest[]; mirrors: string[]; ho
 
 for (const { title, manifests, mirrors, hosts } of mirrorCases) {
   test(`mirrors: ${title}`, () => {
-    const plan = makePlan("dev", settings({}, { west: manifests }));
+    const plan = makePlan("dev", settings({ network: "flat" }, { west: manifests }));
     assert.deepEqual(plan.mirrors, { "east->west": mirrors, "west->east": [] });
     assert.deepEqual(plan.hosts, { "east->west": hosts, "west->east": [] });
   });
@@ -358,7 +358,7 @@ test("services of one name in several clusters make one federated service, and o
     west: [federated("s"), service("s", headless)],
     north: [federated("s")],
   };
-  assert.deepEqual(refusals("dev", { clusters: ["east", "west", "north"] }, manifests), []);
+  assert.deepEqual(refusals("dev", { clusters: ["east", "west", "north"], network: "flat" }, manifests), []);
 });
 
 test("namespaces that are named and not made are planned, also where a service of theirs is mirrored", () => {

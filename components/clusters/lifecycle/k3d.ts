@@ -30,6 +30,14 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
     ...["cluster", "create", spec.name],
     ...["--api-port", `127.0.0.1:${spec.ports[0]}`],
     ...["--network", spec.network],
+    ...(spec.ranges
+      ? [
+          "--k3s-arg",
+          `--cluster-cidr=${spec.ranges.pods}@server:*`,
+          "--k3s-arg",
+          `--service-cidr=${spec.ranges.services}@server:*`,
+        ]
+      : []),
     ...["--servers", String(spec.servers ?? 1), "--agents", String(spec.agents ?? 0)],
     ...(spec.published ?? []).flatMap((pair) => ["--port", `127.0.0.1:${pair}@loadbalancer`]),
     ...["--k3s-arg", `--cluster-domain=${spec.domain}@server:*`],

@@ -15,6 +15,8 @@ export interface K3dSpec extends LocalSpec {
   network: string;
   /** Image of the nodes. Default: the one k3d was released with. */
   nodeImage?: string;
+  /** Ranges of the pods' and services' addresses. Default: those of k3s */
+  ranges?: { pods: string; services: string };
   /** Number of k3s servers. Default: 1 */
   servers?: number;
   /** Number of further nodes. Default: 0 */

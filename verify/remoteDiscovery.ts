@@ -1,0 +1,81 @@
+import { controlPlane, kubectl, named, type ClusterClient, type Pod } from "./api";
+import { no, yes, type ClusterCheck, type ClusterContext, type Finding } from "./check";
+import { exportLabel, federatedLabel } from "./mirroredServices";
+import { fetchFromPod } from "./portForward";
+import { replace } from "./restart";
+import { noInjector } from "./simulated";
+import type { Stack } from "./stack";
+
+/** The destination controller's metrics. */
+const admin = 9996;
+
+/** The names of the clusters that a cluster mirrors from. */
+const targetsOf = ({ links }: Stack, source: string): string[] =>
+  links.filter((link) => link.source === source).map(({ target }) => target);
+
+/** Whether a cluster exports a service pod to pod. */
+export async function exportsFlat({ core }: ClusterClient): Promise<boolean> {
+  const selectors = [`${exportLabel}=remote-discovery`, `${federatedLabel}=member`];
+  const lists = selectors.map((labelSelector) => core.listServiceForAllNamespaces({ labelSelector }));
+  return (await Promise.all(lists)).some(({ items }) => items.length > 0);
+}
+
+/** Reads the gauge of linkerd2's watcher/cluster_store.go: how many linked clusters the controller follows. */
+export function followed(metrics: string): number | undefined {
+  const line = metrics.split("\n").find((text) => text.startsWith("cluster_store_size "));
+  return line === undefined ? undefined : Number(line.split(" ")[1]);
+}
+
+/**
+ * In flat and federated mode the source's destination controller asks the target's API server where pods are. It opens
+ * that connection when it starts, or when the link's Secret appears. If the target does not answer then, it never tries
+ * again, and says so only in its log.
+ */
+export const remoteDiscovery: ClusterCheck = {
+  id: "damage.remote-discovery",
+  group: "damage",
+  scope: "cluster",
+  title: "Does the control plane follow the pods of every linked cluster?",
+  deadlineSeconds: 15,
+  async applies(context: ClusterContext) {
+    const { cluster, clusters, stack } = context;
+    const targets = targetsOf(stack, cluster.name).flatMap((name) => clusters[name] ?? []);
+    const flat = await Promise.all(targets.map(exportsFlat));
+    return flat.includes(true)
+      ? noInjector(context)
+      : `no cluster that ${cluster.name} mirrors exports a service pod to pod`;
+  },
+  async run({ cluster, stack, deadline }): Promise<Finding> {
+    const targets = targetsOf(stack, cluster.name);
+    const labelSelector = "linkerd.io/control-plane-component=destination";
+    const { items } = await cluster.core.listNamespacedPod({ namespace: controlPlane, labelSelector });
+    const pods = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
+    const objects = pods.map((pod) => named(cluster, "pod", pod));
+    const logs = kubectl(cluster, `-n ${controlPlane} logs deploy/linkerd-destination -c destination`);
+    if (pods.length === 0) return no("no pod of linkerd-destination is running", objects, logs);
+    const counts = await Promise.all(
+      pods.map(async (pod) => {
+        const place = { namespace: controlPlane, name: pod.metadata?.name ?? "" };
+        return { pod, count: followed(await fetchFromPod(cluster, place, admin, "/metrics", deadline)) };
+      }),
+    );
+    const behind = counts.filter(({ count }) => count !== targets.length);
+    if (behind.length === 0) return yes(`it follows ${targets.join(", ")}`, objects);
+    const [{ count } = { count: undefined }] = behind;
+    return no(
+      `it follows ${count ?? "none"} of ${targets.length} linked clusters (${targets.join(", ")}): services exported pod to pod do not answer`,
+      objects,
+      `npm run heal -- ${stack.name}`,
+      behind.map(({ pod }) => restart(cluster, pod)),
+    );
+  },
+};
+
+function restart(cluster: ClusterClient, pod: Pod) {
+  const name = pod.metadata?.name ?? "";
+  return {
+    does: `${cluster.name}: restart ${controlPlane}/${name}, which then asks every linked cluster`,
+    key: `${cluster.name} pod ${controlPlane}/${name}`,
+    run: (deadline: Parameters<typeof replace>[2]) => replace(cluster, pod, deadline),
+  };
+}
