@@ -3,7 +3,8 @@ import { controlPlane, found, named, type ClusterClient, type Deployment } from 
 import { always, no, yes, type ClusterCheck, type Finding } from "./check";
 import { fieldFaults, type Field } from "./fields";
 
-const config = { namespace: controlPlane, name: "linkerd-config" };
+/** Linkerd's ConfigMap with the values of its control plane chart. */
+export const linkerdConfig = { namespace: controlPlane, name: "linkerd-config" };
 
 /** Flags of the control plane that name a domain: linkerd2's charts/linkerd-control-plane, identity and destination. */
 const domainFlag = /^--?(cluster-domain|identity-trust-domain|identity-domain)=(.*)$/;
@@ -25,6 +26,19 @@ function domains(values: Record<string, unknown>, deployments: readonly Deployme
   return [...ofConfig, ...ofFlags];
 }
 
+/** The values of the control plane chart, or a sentence that says why they cannot be read. */
+export async function linkerdValues({ core }: ClusterClient): Promise<Record<string, unknown> | string> {
+  const map = await found(core.readNamespacedConfigMap(linkerdConfig));
+  const values = map?.data?.["values"];
+  if (values === undefined) return "there is no configuration: values is missing";
+  try {
+    const read: unknown = parse(values);
+    return typeof read === "object" && read !== null ? (read as Record<string, unknown>) : {};
+  } catch (error) {
+    return `values is not valid YAML: ${String(error).split("\n")[0]}`;
+  }
+}
+
 /** With a wrong domain, the injector gives proxies a wrong identity, and other clusters' names do not resolve. */
 export const configuration: ClusterCheck = {
   id: "health.config",
@@ -34,21 +48,14 @@ export const configuration: ClusterCheck = {
   deadlineSeconds: 15,
   applies: always,
   async run({ cluster, stack }): Promise<Finding> {
-    const [map, { items }] = await Promise.all([
-      found(cluster.core.readNamespacedConfigMap(config)),
+    const [values, { items }] = await Promise.all([
+      linkerdValues(cluster),
       cluster.apps.listNamespacedDeployment({ namespace: controlPlane }),
     ]);
-    const objects = [named(cluster, "configmap", { metadata: config }), ...deploymentNames(cluster, items)];
+    const objects = [named(cluster, "configmap", { metadata: linkerdConfig }), ...deploymentNames(cluster, items)];
     const next = `npm start -- ${stack.name} --refresh`;
-    const values = map?.data?.["values"];
-    if (values === undefined) return no("there is no configuration: values is missing", objects, next);
-    let parsed: unknown;
-    try {
-      parsed = parse(values);
-    } catch (error) {
-      return no(`values is not valid YAML: ${String(error).split("\n")[0]}`, objects, next);
-    }
-    const faults = fieldFaults(domains((parsed ?? {}) as Record<string, unknown>, items, cluster.domain));
+    if (typeof values === "string") return no(values, objects, next);
+    const faults = fieldFaults(domains(values, items, cluster.domain));
     return faults.length > 0 ? no(faults.join("; "), objects, next) : yes(`all name ${cluster.domain}`, objects);
   },
 };

@@ -8,6 +8,7 @@ import { linkChecks } from "./link";
 import { linkerdCheck } from "./linkerd";
 import { addresses, clusterLabel } from "./mirroredServices";
 import { podAnchors } from "./podAnchors";
+import { podRangeChecks } from "./podRanges";
 import { fetchFromPod, portNamed } from "./portForward";
 import { controllerRights } from "./rights";
 import { noMirror } from "./simulated";
@@ -114,6 +115,7 @@ export const healthChecks: readonly Check[] = [
   cli,
   ...linkTrust,
   ...linkChecks,
+  ...podRangeChecks,
   controllerUp,
   controllerSettings,
   controllerRights,
