@@ -2,10 +2,7 @@ import { BlockList, isIP, SocketAddress } from "node:net";
 import { named, type ClusterClient } from "./api";
 import { no, notApplicable, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { linkerdConfig, linkerdValues } from "./config";
-import { exportLabel, federatedLabel } from "./mirroredServices";
-
-/** Services whose pods are reached without the gateway. linkerd2, pkg/k8s/labels.go */
-const direct = [`${exportLabel}=remote-discovery`, `${federatedLabel}=member`];
+import { exportsDirectly } from "./directExports";
 
 /** Default of Linkerd's control plane chart. */
 const privateRanges = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8";
@@ -78,12 +75,8 @@ async function podRanges({ core }: ClusterClient): Promise<Range[]> {
 
 const noRanges = ({ name }: ClusterClient): string => `the nodes of ${name} have no podCIDRs`;
 
-async function noDirectExport({ target: { core } }: LinkContext): Promise<string | undefined> {
-  const exported = await Promise.all(
-    direct.map((labelSelector) => core.listServiceForAllNamespaces({ labelSelector, limit: 1 })),
-  );
-  const none = exported.every(({ items }) => items.length === 0);
-  return none ? "the target exports no flat or federated service" : undefined;
+async function noDirectExport({ target }: LinkContext): Promise<string | undefined> {
+  return (await exportsDirectly(target)) ? undefined : "the target exports no flat or federated service";
 }
 
 const clusterNetworks: LinkCheck = {

@@ -1,6 +1,6 @@
 import { controlPlane, kubectl, named, type ClusterClient, type Pod } from "./api";
 import { no, yes, type ClusterCheck, type ClusterContext, type Finding } from "./check";
-import { exportLabel, federatedLabel } from "./mirroredServices";
+import { exportsDirectly } from "./directExports";
 import { fetchFromPod } from "./portForward";
 import { replace } from "./restart";
 import { noInjector } from "./simulated";
@@ -12,13 +12,6 @@ const admin = 9996;
 /** The names of the clusters that a cluster mirrors from. */
 const targetsOf = ({ links }: Stack, source: string): string[] =>
   links.filter((link) => link.source === source).map(({ target }) => target);
-
-/** Whether a cluster exports a service pod to pod. */
-export async function exportsFlat({ core }: ClusterClient): Promise<boolean> {
-  const selectors = [`${exportLabel}=remote-discovery`, `${federatedLabel}=member`];
-  const lists = selectors.map((labelSelector) => core.listServiceForAllNamespaces({ labelSelector }));
-  return (await Promise.all(lists)).some(({ items }) => items.length > 0);
-}
 
 /** Reads the gauge of linkerd2's watcher/cluster_store.go: how many linked clusters the controller follows. */
 export function followed(metrics: string): number | undefined {
@@ -40,7 +33,7 @@ export const remoteDiscovery: ClusterCheck = {
   async applies(context: ClusterContext) {
     const { cluster, clusters, stack } = context;
     const targets = targetsOf(stack, cluster.name).flatMap((name) => clusters[name] ?? []);
-    const flat = await Promise.all(targets.map(exportsFlat));
+    const flat = await Promise.all(targets.map(exportsDirectly));
     return flat.includes(true)
       ? noInjector(context)
       : `no cluster that ${cluster.name} mirrors exports a service pod to pod`;

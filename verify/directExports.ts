@@ -1,0 +1,11 @@
+import type { ClusterClient } from "./api";
+import { exportLabel, federatedLabel } from "./mirroredServices";
+
+/** Services whose pods are reached without the gateway. linkerd2, pkg/k8s/labels.go */
+const direct = [`${exportLabel}=remote-discovery`, `${federatedLabel}=member`];
+
+/** Whether a cluster exports a flat or a federated service. */
+export async function exportsDirectly({ core }: ClusterClient): Promise<boolean> {
+  const lists = direct.map((labelSelector) => core.listServiceForAllNamespaces({ labelSelector, limit: 1 }));
+  return (await Promise.all(lists)).some(({ items }) => items.length > 0);
+}
