@@ -58,6 +58,7 @@ before(async () => {
       "mesh:k3sArgs": ["--node-label=pool=demo"],
       "mesh:registryMirror": "https://registry.example.com/mirror",
       "mesh:caFile": join(directory, "company.pem"),
+      "mesh:network": "flat",
       "mesh:ports": { west: ["26443:6443"] },
     },
     { name: "dev", home },
@@ -198,6 +199,22 @@ test("nodes get the proxy and the certificates, and a published port leads to th
   assert.ok(!(await stack.exportText()).includes("me:pass"), "the proxy's password is in the state");
   const answer = await run("curl", "--silent", "--insecure", "--noproxy", "*", "https://127.0.0.1:26443/version");
   assert.equal((JSON.parse(answer) as { major: string }).major, "1");
+});
+
+test("with a flat network each cluster has its own ranges, and a DaemonSet knows the other's nodes by name", async () => {
+  for (const [cluster, peer, pods, services] of [
+    ["east", "west", "10.64.0.0/24", /^10\.64\.64\./],
+    ["west", "east", "10.64.128.0/24", /^10\.64\.192\./],
+  ] as const) {
+    assert.equal(await kubectl(cluster, "get", "nodes", "--output=jsonpath={.items[0].spec.podCIDR}"), pods);
+    assert.match(
+      await kubectl(cluster, "get", "service", "kubernetes", "--output=jsonpath={.spec.clusterIP}"),
+      services,
+    );
+    const routes = ["--namespace=kube-system", "get", "daemonset", "mesh-pod-routes"];
+    const nodes = "--output=jsonpath={.spec.template.spec.containers[0].env[0].value}";
+    assert.equal(await kubectl(cluster, ...routes, nodes), `k3d-${peer}-server-0`);
+  }
 });
 
 test("a second up changes nothing", async () => {
