@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -44,7 +45,7 @@ func parseFlags(args []string) (options, error) {
 		return options{}, err
 	}
 	o := options{
-		clusterDomain: "cluster.local", clusterCIDR: "10.42.0.0/16", serviceCIDR: "10.43.0.0/16", clusterDNS: "10.43.0.10",
+		clusterDomain: "cluster.local", clusterCIDR: "10.42.0.0/16", serviceCIDR: "10.43.0.0/16",
 		httpsPort: "6443", nodeName: hostname, kubeconfig: os.Getenv("K3S_KUBECONFIG_OUTPUT"),
 	}
 	aliases := map[string]string{"c": "config", "d": "data-dir", "l": "log", "o": "write-kubeconfig", "s": "server", "t": "token"}
@@ -78,7 +79,24 @@ func parseFlags(args []string) (options, error) {
 		}
 		o.set(name, value)
 	}
-	return o, nil
+	return o, o.chooseDNS()
+}
+
+// chooseDNS takes the tenth address of the services' range, as k3s does (pkg/cli/server, "cluster-dns").
+func (o *options) chooseDNS() error {
+	if o.clusterDNS != "" {
+		return nil
+	}
+	services, err := netip.ParsePrefix(o.serviceCIDR)
+	if err != nil {
+		return fmt.Errorf("--service-cidr: %w", err)
+	}
+	address := services.Masked().Addr()
+	for range 10 {
+		address = address.Next()
+	}
+	o.clusterDNS = address.String()
+	return nil
 }
 
 func (o *options) set(name, value string) {
