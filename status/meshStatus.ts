@@ -122,7 +122,10 @@ function problemsOf(status: Pick<MeshStatus, "clusters" | "links" | "services">,
       add("has no ready pod of the gateway", `${ask} -n linkerd-multicluster get pods`);
     for (const { what, days } of certificates.filter(({ days }) => days < warningDays)) {
       const rotate = `npm run rotate -- ${what === "issuer" ? "issuers" : "anchor"} ${stack.name}`;
-      add(days < 0 ? `has an expired ${what}` : `has a ${what} that expires in ${days} days`, rotate);
+      problems.push({
+        what: `${name}'s ${what} ${days < 0 ? "has expired" : `expires in ${days} days`}`,
+        next: rotate,
+      });
     }
   }
   for (const { source, target, state, why } of links) {

@@ -181,7 +181,7 @@ test("a certificate that ends within 60 days is a problem", () => {
   const mesh = sampleMesh();
   mesh.facts("west").expires = [{ what: "issuer", at: "2026-12-01T13:00:00Z" }];
   assert.deepEqual(mesh.status().problems, [
-    { what: "west has a issuer that expires in 4 days", next: "npm run rotate -- issuers dev" },
+    { what: "west's issuer expires in 4 days", next: "npm run rotate -- issuers dev" },
   ]);
 });
 
