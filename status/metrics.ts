@@ -1,6 +1,7 @@
-import { extension, type ClusterClient, type Pod } from "../verify/api";
+import type { ClusterClient, Pod } from "../verify/api";
+import { gatewayAlive, metricsOf, sumOf } from "../verify/metrics";
 import { clusterLabel } from "../verify/mirroredServices";
-import { fetchFromPod } from "../verify/portForward";
+import { isRunning } from "../verify/pods";
 import { Deadline } from "../verify/watch";
 
 /** What Linkerd's own metrics say in one cluster. */
@@ -20,29 +21,24 @@ export interface Probe {
   answered: number;
 }
 
-/** The ports of the controller's and the proxy's metrics. */
-const [controllerAdmin, proxyAdmin] = [9999, 4191];
-
 /** Longer than the slowest answer seen, which was 0.4 s, and short enough for a page that follows. */
 const patienceSeconds = 3;
 
 /** Asks the pods of the multicluster extension, all at once. A pod that does not answer is left out. */
 export async function readMetrics(cluster: ClusterClient, pods: Pod[], signal: AbortSignal): Promise<Metrics> {
-  const running = pods.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
-  const ask = (pod: Pod, port: number) => {
-    const place = { namespace: extension, name: pod.metadata?.name ?? "" };
-    return fetchFromPod(cluster, place, port, "/metrics", new Deadline(patienceSeconds, signal)).catch(() => undefined);
-  };
+  const running = pods.filter(isRunning);
+  const ask = (pod: Pod, program: "controller" | "proxy") =>
+    metricsOf(cluster, pod, program, new Deadline(patienceSeconds, signal)).catch(() => undefined);
   const controllers = running.filter(({ metadata }) => metadata?.labels?.component === "controller");
   const gateways = running.filter(({ metadata }) => metadata?.labels?.app === "linkerd-gateway");
   const [probes, requests] = await Promise.all([
     Promise.all(
       controllers.map(async (pod) => {
         const target = pod.metadata?.labels?.[clusterLabel] ?? "";
-        return [target, probeOf((await ask(pod, controllerAdmin)) ?? "", target)] as const;
+        return [target, probeOf((await ask(pod, "controller")) ?? "", target)] as const;
       }),
     ),
-    Promise.all(gateways.map(async (pod) => requestsOf(await ask(pod, proxyAdmin)))),
+    Promise.all(gateways.map(async (pod) => requestsOf(await ask(pod, "proxy")))),
   ]);
   const counted = requests.filter((one) => one !== undefined);
   // Without one pod's number the sum would fall, and rise again.
@@ -57,10 +53,10 @@ export async function readMetrics(cluster: ClusterClient, pods: Pod[], signal: A
 /** Undefined if the pod does not hold the link. */
 export function probeOf(metrics: string, target: string): Probe | undefined {
   const value = (name: string, ...labels: string[]) => sumOf(metrics, name, `target_cluster_name="${target}"`, ...labels); // prettier-ignore
-  const alive = value("gateway_alive");
-  if (alive === undefined) return undefined;
+  const isAlive = gatewayAlive(metrics, target);
+  if (isAlive === undefined) return undefined;
   return {
-    isAlive: alive === 1,
+    isAlive,
     latency: value("gateway_latency"),
     answered: value("gateway_probes", 'probe_successful="true"') ?? 0,
   };
@@ -73,13 +69,4 @@ export function probeOf(metrics: string, target: string): Probe | undefined {
 export function requestsOf(metrics: string | undefined): number | undefined {
   if (metrics === undefined) return undefined;
   return sumOf(metrics, "inbound_http_authz_allow_total", 'target_port="4143"') ?? 0;
-}
-
-/** The sum of all samples of a metric with these labels, in Prometheus' text format. */
-function sumOf(metrics: string, name: string, ...labels: string[]): number | undefined {
-  const samples = metrics
-    .split("\n")
-    .filter((line) => line.startsWith(`${name}{`) && labels.every((label) => line.includes(label)));
-  if (samples.length === 0) return undefined;
-  return samples.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
 }

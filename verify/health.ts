@@ -1,4 +1,4 @@
-import { extension, found, kubectl, named, type Pod } from "./api";
+import { extension, found, kubectl, named } from "./api";
 import { no, notApplicable, yes, type Check, type ClusterCheck, type Finding, type LinkCheck } from "./check";
 import { configuration } from "./config";
 import { credentialChecks } from "./credentials";
@@ -6,10 +6,11 @@ import { controllerSettings, controllerUp, controlPlaneUp, gatewayUp } from "./d
 import { gatewaySettings } from "./gateway";
 import { linkChecks } from "./link";
 import { linkerdCheck } from "./linkerd";
+import { gatewayAlive, metricsOf } from "./metrics";
 import { addresses, clusterLabel } from "./mirroredServices";
 import { podAnchors } from "./podAnchors";
 import { podRangeChecks } from "./podRanges";
-import { fetchFromPod, portNamed } from "./portForward";
+import { isRunning } from "./pods";
 import { controllerRights } from "./rights";
 import { noMirror } from "./simulated";
 import { clusterTrust, linkTrust } from "./trust";
@@ -43,9 +44,6 @@ const cli: ClusterCheck = {
   },
 };
 
-/** A link's controller serves its metrics here: linkerd2, multicluster/cmd/service-mirror/main.go. */
-const controllerAdmin = 9999;
-
 const probe: LinkCheck = {
   id: "health.gateway-probe",
   group: "health",
@@ -68,13 +66,9 @@ const probe: LinkCheck = {
       labelSelector: `component=controller,${clusterLabel}=${target}`,
     });
     objects.push(...items.map((pod) => named(source, "pod", pod)));
-    const running = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
+    const running = items.filter(isRunning);
     if (running.length === 0) return no(`no pod of controller-${target} is running`, objects, logs);
-    const metricsOf = ({ metadata, spec }: Pod): Promise<string> => {
-      const port = portNamed({ metadata, spec }, "controller", "-admin") ?? controllerAdmin;
-      return fetchFromPod(source, { namespace: extension, name: metadata?.name ?? "" }, port, "/metrics", deadline);
-    };
-    const answers = await Promise.allSettled(running.map(metricsOf));
+    const answers = await Promise.allSettled(running.map((pod) => metricsOf(source, pod, "controller", deadline)));
     // Only the leader holds the link. Once it has answered, the other pods' answers and errors do not matter.
     for (const answer of answers) {
       const alive = answer.status === "fulfilled" ? gatewayAlive(answer.value, target) : undefined;
@@ -87,14 +81,6 @@ const probe: LinkCheck = {
     return no("no pod of the controller reports gateway_alive: none of them holds the link", objects, logs);
   },
 };
-
-/** Reads the gauge of linkerd2's service-mirror/metrics.go. Undefined if the pod is not the link's leader. */
-export function gatewayAlive(metrics: string, target: string): boolean | undefined {
-  const line = metrics
-    .split("\n")
-    .find((text) => text.startsWith("gateway_alive{") && text.includes(`target_cluster_name="${target}"`));
-  return line === undefined ? undefined : line.trim().endsWith(" 1");
-}
 
 /** Checks of the parts that come back by themselves, after a moment, when clusters or Docker are started again. */
 export const standing: readonly Check[] = [

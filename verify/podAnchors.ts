@@ -3,6 +3,7 @@ import { trustRootHash } from "../lib/trustRoots";
 import { found, kubectl, named, type ClusterClient, type Pod } from "./api";
 import { certificates } from "./certificates";
 import { always, no, yes, type ClusterCheck, type Finding } from "./check";
+import { isRunning } from "./pods";
 import { bundleOf, rootsObject } from "./trust";
 
 /** On every pod that has a proxy. linkerd2, pkg/k8s/labels.go. */
@@ -110,7 +111,7 @@ export const podAnchors: ClusterCheck = {
     const next = `npm start -- ${stack.name} --refresh`;
     if (bundle === undefined) return no("there is no trust anchor to compare with", [rootsObject(cluster)], next);
     // A pod that ends, or has ended, needs no restart.
-    const running = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
+    const running = items.filter(isRunning);
     const faulty = running.flatMap((pod) => {
       const fault = anchorFault(pod, bundle);
       return fault === undefined ? [] : [{ pod, fault }];

@@ -1,13 +1,11 @@
 import { controlPlane, kubectl, named, type ClusterClient, type Pod } from "./api";
 import { no, yes, type ClusterCheck, type ClusterContext, type Finding } from "./check";
 import { exportsDirectly } from "./directExports";
-import { fetchFromPod } from "./portForward";
+import { metricsOf, sumOf } from "./metrics";
+import { isRunning } from "./pods";
 import { replace } from "./restart";
 import { noInjector } from "./simulated";
 import type { Stack } from "./stack";
-
-/** The destination controller's metrics. */
-const admin = 9996;
 
 /** The names of the clusters that a cluster mirrors from. */
 const targetsOf = ({ links }: Stack, source: string): string[] =>
@@ -15,8 +13,7 @@ const targetsOf = ({ links }: Stack, source: string): string[] =>
 
 /** Reads the gauge of linkerd2's watcher/cluster_store.go: how many linked clusters the controller follows. */
 export function followed(metrics: string): number | undefined {
-  const line = metrics.split("\n").find((text) => text.startsWith("cluster_store_size "));
-  return line === undefined ? undefined : Number(line.split(" ")[1]);
+  return sumOf(metrics, "cluster_store_size");
 }
 
 /**
@@ -42,15 +39,12 @@ export const remoteDiscovery: ClusterCheck = {
     const targets = targetsOf(stack, cluster.name);
     const labelSelector = "linkerd.io/control-plane-component=destination";
     const { items } = await cluster.core.listNamespacedPod({ namespace: controlPlane, labelSelector });
-    const pods = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
+    const pods = items.filter(isRunning);
     const objects = pods.map((pod) => named(cluster, "pod", pod));
     const logs = kubectl(cluster, `-n ${controlPlane} logs deploy/linkerd-destination -c destination`);
     if (pods.length === 0) return no("no pod of linkerd-destination is running", objects, logs);
     const counts = await Promise.all(
-      pods.map(async (pod) => {
-        const place = { namespace: controlPlane, name: pod.metadata?.name ?? "" };
-        return { pod, count: followed(await fetchFromPod(cluster, place, admin, "/metrics", deadline)) };
-      }),
+      pods.map(async (pod) => ({ pod, count: followed(await metricsOf(cluster, pod, "destination", deadline)) })),
     );
     const behind = counts.filter(({ count }) => count !== targets.length);
     if (behind.length === 0) return yes(`it follows ${targets.join(", ")}`, objects);

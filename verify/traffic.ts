@@ -1,9 +1,10 @@
 import { Writable } from "node:stream";
 import { client, extension, kubectl, named, reason, type ClusterClient } from "./api";
 import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
+import { metricsOf } from "./metrics";
 import { controllerLogs, wholeFault } from "./mirror";
 import { mirrorName } from "./mirroredServices";
-import { fetchFromPod, portNamed } from "./portForward";
+import { isRunning } from "./pods";
 import type { TestNamespace } from "./testNamespaces";
 import { noTraffic } from "./simulated";
 import { Interrupted, type Deadline } from "./watch";
@@ -13,9 +14,6 @@ const deadlineSeconds = 120;
 
 /** curl ends by itself within the deadline. Its connection counts as dead after this much more time. */
 const graceMs = 15_000;
-
-/** A proxy serves its metrics here: linkerd2, charts/linkerd-control-plane/values.yaml, proxy.ports.admin. */
-const proxyAdmin = 4191;
 
 /** Header of the proxy's own answer when it reaches nobody: linkerd2-proxy, app/core/src/errors/respond.rs. */
 const proxyError = "l5d-proxy-error";
@@ -144,13 +142,8 @@ async function gateway(
 /** Sums the counters for this namespace over the proxies of the gateway's pods. Nobody else sends requests there. */
 async function routed(target: ClusterClient, namespace: string, deadline: Deadline): Promise<number> {
   const { items } = await target.core.listNamespacedPod({ namespace: extension, labelSelector: "app=linkerd-gateway" });
-  const running = items.filter(({ metadata, status }) => status?.phase === "Running" && !metadata?.deletionTimestamp);
   const sums = await Promise.all(
-    running.map(async (pod) => {
-      const port = portNamed(pod, "linkerd-proxy", "linkerd-admin") ?? proxyAdmin;
-      const place = { namespace: extension, name: pod.metadata?.name ?? "" };
-      return counted(await fetchFromPod(target, place, port, "/metrics", deadline), namespace);
-    }),
+    items.filter(isRunning).map(async (pod) => counted(await metricsOf(target, pod, "proxy", deadline), namespace)),
   );
   return sums.reduce((sum, value) => sum + value, 0);
 }
