@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { Writable } from "node:stream";
 import { client as kubernetes, found, reason, statusOf, type ClusterClient, type Pod } from "../verify/api";
-import { isReady, runLabel } from "../verify/testNamespaces";
+import { isReady } from "../verify/pods";
+import { runLabel } from "../verify/testNamespaces";
 import { Deadline, Interrupted } from "../verify/watch";
 import { failureOf, parseReply } from "./requests";
 

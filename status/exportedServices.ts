@@ -1,6 +1,7 @@
-import type { Pod, Service } from "../verify/api";
+import type { Service } from "../verify/api";
 import { unavailability } from "../verify/deployments";
 import { exportLabel, federatedLabel, isHeadless, mirroredLabel, mirrorName } from "../verify/mirroredServices";
+import { isReady } from "../verify/pods";
 import type { Stack } from "../verify/stack";
 import type { ClusterFacts, FactsOf } from "./facts";
 import type { ExportedService, LinkStatus, Mirror, Mode } from "./model";
@@ -52,10 +53,6 @@ function exported(exporting: Exporting): ExportedService {
     ...pods.map((pod) => mirror(exporting, link, ports, pod)),
   ]);
   return { cluster, namespace, name, mode, ports, pods, mirrors };
-}
-
-function isReady({ status }: Pod): boolean {
-  return (status?.conditions ?? []).some((condition) => condition.type === "Ready" && condition.status === "True");
 }
 
 function mirror(

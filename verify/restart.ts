@@ -1,5 +1,5 @@
 import { found, type ClusterClient, type Pod } from "./api";
-import { isReady } from "./testNamespaces";
+import { isReady } from "./pods";
 import { until, View, type Deadline } from "./watch";
 
 /** The controller that recreates the pod when it is deleted, or undefined. */

@@ -9,6 +9,7 @@ import {
   type Pod,
   type Service,
 } from "./api";
+import { isReady } from "./pods";
 import type { LinkName } from "./stack";
 import { addresses, exportLabel, mirrorName, type Expected, type Mirrored } from "./mirroredServices";
 import { allOpen, Deadline, until, View } from "./watch";
@@ -404,13 +405,6 @@ async function stand(views: View<Pod>[], missing: () => string | undefined, dead
   const still = await until(views, missing, new Deadline(standWithinSeconds, deadline.signal));
   if (still) throw new Error(still);
   deadline.restart();
-}
-
-export function isReady(pod: Pod): boolean {
-  return (
-    pod.metadata?.deletionTimestamp === undefined &&
-    (pod.status?.conditions ?? []).some(({ type, status }) => type === "Ready" && status === "True")
-  );
 }
 
 /** An image that this cluster already runs, so that a run needs no download. Otherwise the demo's. */
