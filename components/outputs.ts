@@ -3,6 +3,7 @@ import type { Mesh } from "./mesh";
 import { namespaceOf } from "../config/mirrors";
 import type { Plan } from "../config/plan";
 import type { Settings } from "../config/settings";
+import { daysUntil, warningDays } from "../lib/expiry";
 
 /** Requests to try, ready to paste: each mirror of the first headless service, from a meshed curl pod of the source. */
 export function curlCommands(plan: Plan): string[] {
@@ -21,13 +22,10 @@ export function tellIgnoredFiles({ ignoredFiles }: Pick<Settings, "ignoredFiles"
   void pulumi.log.info(`these files are not read, because they end in none of .yaml, .yml and .json: ${files}`);
 }
 
-/** Previews warn this many days before a certificate expires. */
-const warningDays = 60;
-
 /** No certificate renews itself: see docs/rotation.md. */
 export function warnBeforeExpiry(mesh: Mesh, now = Date.now()): void {
   const warn = (what: string, expires: string, rotate: string) => {
-    const days = Math.floor((Date.parse(expires) - now) / 86_400_000);
+    const days = daysUntil(expires, now);
     if (days >= warningDays) return;
     const when = days < 0 ? `expired on ${expires}` : `expires in ${days} days, on ${expires}`;
     void pulumi.log.warn(`${what} ${when}. Next: npm run rotate -- ${rotate}`);

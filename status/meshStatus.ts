@@ -1,3 +1,4 @@
+import { daysUntil, warningDays } from "../lib/expiry";
 import type { LinkName, Stack } from "../verify/stack";
 import { unavailability } from "../verify/deployments";
 import { clusterLabel, mirroredLabel } from "../verify/mirroredServices";
@@ -8,9 +9,6 @@ import type { Certificate, ClusterStatus, LinkStatus, MeshStatus, Problem } from
 
 /** Answers of all clusters, by name. */
 export type Answers = Record<string, Answer>;
-
-/** Certificates are renewed by hand, so a warning comes this many days before the end. As in previews. */
-const warningDays = 60;
 
 /**
  * The status of a mesh from what its clusters say.
@@ -61,7 +59,7 @@ function clusterStatus(name: string, stack: Stack, answer: Answer | undefined, n
     },
     requests: facts.metrics.requests,
     certificates: facts.expires.map(({ what, at }): Certificate => {
-      return { what, expires: at, days: Math.floor((Date.parse(at) - now) / 86_400_000) };
+      return { what, expires: at, days: daysUntil(at, now) };
     }),
   };
 }
