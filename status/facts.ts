@@ -1,19 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  abortable,
   controlPlane,
   extension,
   isOwnFault,
   linksOf,
   reason,
-  until,
   type ClusterClient,
   type Deployment,
   type Link,
   type Pod,
   type Service,
 } from "../verify/api";
-import { certificates, decoded } from "../verify/certificates";
+import { certificates } from "../verify/certificates";
 import { exportLabel, isHeadless } from "../verify/mirroredServices";
+import { isFakeNode } from "../verify/simulated";
+import { bundleOf, issuerOf } from "../verify/trust";
 import { readMetrics, type Metrics } from "./metrics";
 
 /** What one cluster says about itself. */
@@ -33,10 +35,20 @@ export interface ClusterFacts {
 }
 
 /** Facts, or the reason why there are none. */
-export type Answer = { facts: ClusterFacts } | { down: string };
+export type ClusterAnswer = { facts: ClusterFacts } | { down: string };
+
+/** By the cluster's name. */
+export type ClusterAnswers = Record<string, ClusterAnswer>;
 
 /** What a cluster says about itself, or undefined if it does not answer. */
 export type FactsOf = (name: string) => ClusterFacts | undefined;
+
+export function factsOf(answers: ClusterAnswers): FactsOf {
+  return (name) => {
+    const answer = answers[name];
+    return answer && "facts" in answer ? answer.facts : undefined;
+  };
+}
 
 /** A cluster that does not answer within this time counts as down, in milliseconds. */
 const patience = 5_000;
@@ -46,13 +58,13 @@ const patience = 5_000;
  *
  * @throws an error only when this program is at fault
  */
-export async function askCluster(cluster: ClusterClient): Promise<Answer> {
+export async function askCluster(cluster: ClusterClient): Promise<ClusterAnswer> {
   const stop = new AbortController();
   const late = sleep(patience, undefined, { signal: stop.signal }).then(() => {
     throw new Error(`it did not answer within ${patience / 1000} s`);
   });
   try {
-    return { facts: await Promise.race([read(await until(stop.signal, cluster), stop.signal), late]) };
+    return { facts: await Promise.race([read(await abortable(cluster, stop.signal), stop.signal), late]) };
   } catch (error) {
     if (isOwnFault(error)) throw error;
     return { down: reason(error) };
@@ -64,7 +76,7 @@ export async function askCluster(cluster: ClusterClient): Promise<Answer> {
 
 async function read(cluster: ClusterClient, signal: AbortSignal): Promise<ClusterFacts> {
   const { core, apps } = cluster;
-  const [nodes, namespaces, services, extensionPods, linkerd, multicluster, links, roots, issuers] = await Promise.all([
+  const [nodes, namespaces, services, extensionPods, linkerd, multicluster, links, bundle, issuer] = await Promise.all([
     core.listNode(),
     core.listNamespace(),
     core.listServiceForAllNamespaces(),
@@ -72,13 +84,10 @@ async function read(cluster: ClusterClient, signal: AbortSignal): Promise<Cluste
     apps.listNamespacedDeployment({ namespace: controlPlane }),
     apps.listNamespacedDeployment({ namespace: extension }),
     linksOf(cluster),
-    // Lists, because an object that is missing is no error here.
-    core.listNamespacedConfigMap({ namespace: controlPlane, fieldSelector: "metadata.name=linkerd-identity-trust-roots" }), // prettier-ignore
-    core.listNamespacedSecret({ namespace: controlPlane, fieldSelector: "metadata.name=linkerd-identity-issuer" }), // prettier-ignore
+    bundleOf(cluster),
+    issuerOf(cluster),
   ]);
-  const fake = nodes.items.filter(({ metadata }) => metadata?.annotations?.["kwok.x-k8s.io/node"] === "fake");
-  const isSimulated = fake.length > 0 && fake.length === nodes.items.length;
-  const issuer = issuers.items[0]?.data ?? {};
+  const isSimulated = nodes.items.length > 0 && nodes.items.every(isFakeNode);
   const [pods, metrics] = await Promise.all([
     podsBehind(cluster, services.items),
     isSimulated ? { probes: {} } : readMetrics(cluster, extensionPods.items, signal),
@@ -90,11 +99,7 @@ async function read(cluster: ClusterClient, signal: AbortSignal): Promise<Cluste
     pods,
     deployments: [...linkerd.items, ...multicluster.items],
     links,
-    expires: [
-      ...expiries("trust anchor", roots.items[0]?.data?.["ca-bundle.crt"]),
-      // Two schemes: linkerd.io/tls, the chart's default, and kubernetes.io/tls. The key stays where it is.
-      ...expiries("issuer", decoded(issuer["crt.pem"] ?? issuer["tls.crt"])),
-    ],
+    expires: [...expiries("trust anchor", bundle), ...expiries("issuer", issuer.certificate)],
     metrics,
   };
 }

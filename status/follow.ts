@@ -1,7 +1,7 @@
 import { connectAll, type ClusterClient } from "../verify/api";
 import type { LinkName, Stack } from "../verify/stack";
-import { askCluster } from "./facts";
-import { type Answers, meshStatus } from "./meshStatus";
+import { askCluster, type ClusterAnswers, factsOf } from "./facts";
+import { meshStatus } from "./meshStatus";
 import type { MeshStatus } from "./model";
 
 /** Linkerd probes a gateway every 3 s, a tenth sooner or later. So an answer is missing after this time, in milliseconds. */
@@ -18,13 +18,13 @@ export async function follow(stack: Stack): Promise<() => Promise<MeshStatus>> {
   const clusters: [string, ClusterClient][] = Object.entries(await connectAll(stack));
   const answered = new Map<string, { count: number; at: number }>();
   return async () => {
-    const answers: Answers = Object.fromEntries(
+    const answers: ClusterAnswers = Object.fromEntries(
       await Promise.all(clusters.map(async ([name, cluster]) => [name, await askCluster(cluster)] as const)),
     );
+    const facts = factsOf(answers);
     const now = Date.now();
     const isSilent = ({ source, target }: LinkName): boolean => {
-      const answer = answers[source];
-      const count = answer && "facts" in answer ? answer.facts.metrics.probes[target]?.answered : undefined;
+      const count = facts(source)?.metrics.probes[target]?.answered;
       if (count === undefined) return false;
       const known = answered.get(`${source} ${target}`);
       if (known?.count !== count) answered.set(`${source} ${target}`, { count, at: now });

@@ -3,12 +3,9 @@ import type { LinkName, Stack } from "../verify/stack";
 import { unavailability } from "../verify/deployments";
 import { clusterLabel, mirroredLabel } from "../verify/mirroredServices";
 import type { Deployment } from "../verify/api";
-import type { Answer, ClusterFacts, FactsOf } from "./facts";
+import { type ClusterAnswer, type ClusterAnswers, type ClusterFacts, factsOf, type FactsOf } from "./facts";
 import { exportedServices } from "./exportedServices";
 import type { Certificate, ClusterStatus, LinkStatus, MeshStatus, Problem } from "./model";
-
-/** Answers of all clusters, by name. */
-export type Answers = Record<string, Answer>;
 
 /**
  * The status of a mesh from what its clusters say.
@@ -17,11 +14,11 @@ export type Answers = Record<string, Answer>;
  */
 export function meshStatus(
   stack: Stack,
-  answers: Answers,
+  answers: ClusterAnswers,
   isSilent: (link: LinkName) => boolean = () => false,
   now = Date.now(),
 ): MeshStatus {
-  const facts = (name: string) => factsOf(answers, name);
+  const facts = factsOf(answers);
   const clusters = Object.keys(stack.clusters).map((name) => clusterStatus(name, stack, answers[name], now));
   const links = stack.links.map((link) => linkStatus(link, facts, isSilent(link), clusters));
   const services = exportedServices(stack, facts, links);
@@ -35,12 +32,7 @@ export function meshStatus(
   };
 }
 
-function factsOf(answers: Answers, name: string): ClusterFacts | undefined {
-  const answer = answers[name];
-  return answer && "facts" in answer ? answer.facts : undefined;
-}
-
-function clusterStatus(name: string, stack: Stack, answer: Answer | undefined, now: number): ClusterStatus {
+function clusterStatus(name: string, stack: Stack, answer: ClusterAnswer | undefined, now: number): ClusterStatus {
   const { context = "", domain = "", gateway = "" } = stack.clusters[name] ?? {};
   const known = { name, context, domain, gateway };
   if (!answer || "down" in answer) {
@@ -48,11 +40,11 @@ function clusterStatus(name: string, stack: Stack, answer: Answer | undefined, n
     return { ...known, isSimulated: stack.runtime === "kwok", down: answer?.down ?? "not asked", certificates: [] };
   }
   const { facts } = answer;
-  const gatewayDeployment = named(facts, "linkerd-gateway");
+  const gatewayDeployment = deploymentOf(facts, "linkerd-gateway");
   return {
     ...known,
     isSimulated: facts.isSimulated,
-    linkerd: versionOf(named(facts, "linkerd-destination")),
+    linkerd: versionOf(deploymentOf(facts, "linkerd-destination")),
     gatewayPods: gatewayDeployment && {
       ready: gatewayDeployment.status?.readyReplicas ?? 0,
       wanted: gatewayDeployment.spec?.replicas ?? 1,
@@ -64,7 +56,7 @@ function clusterStatus(name: string, stack: Stack, answer: Answer | undefined, n
   };
 }
 
-const named = ({ deployments }: ClusterFacts, name: string) =>
+const deploymentOf = ({ deployments }: ClusterFacts, name: string) =>
   deployments.find(({ metadata }) => metadata?.name === name);
 
 /** Example: `edge-26.8.3` of the annotation `linkerd/helm edge-26.8.3` */
@@ -99,7 +91,7 @@ function linkStatus(
   if (gatewayPods?.ready === 0) return { ...known, state: "failing", why: `no pod of ${target}'s gateway is ready` };
   if (isSilent) return { ...known, state: "failing", why: "the last probe of the gateway was not answered" };
   if (probe) return { ...known, state: "alive", latency };
-  const controller = named(there, `controller-${target}`);
+  const controller = deploymentOf(there, `controller-${target}`);
   const why = controller ? (unavailability(controller) ?? "does not tell its metrics") : "is missing";
   return { ...known, state: "unknown", why: `controller-${target} ${why}` };
 }

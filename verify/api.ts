@@ -88,8 +88,8 @@ export async function connect(
   };
 }
 
-/** The same cluster, with clients whose requests end together with the signal. */
-export async function until(signal: AbortSignal, cluster: ClusterClient): Promise<ClusterClient> {
+/** The same cluster, with clients whose requests the signal ends. */
+export async function abortable(cluster: ClusterClient, signal: AbortSignal): Promise<ClusterClient> {
   const { createConfiguration, ServerConfiguration, CoreV1Api, AppsV1Api, CustomObjectsApi } = await client();
   const { kube } = cluster;
   const configuration = createConfiguration({

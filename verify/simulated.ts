@@ -1,8 +1,10 @@
-import { controlPlane, extension, type ClusterClient } from "./api";
+import { controlPlane, extension, type ClusterClient, type KubernetesObject } from "./api";
 import type { ClusterContext, LinkContext } from "./check";
 
-/** kwok marks the nodes that it simulates: https://kwok.sigs.k8s.io/docs/user/kwok-manage-nodes-and-pods/ */
-const fakeNode = "kwok.x-k8s.io/node";
+/** Whether kwok simulates a node. It marks such nodes: https://kwok.sigs.k8s.io/docs/user/kwok-manage-nodes-and-pods/ */
+export function isFakeNode({ metadata }: KubernetesObject): boolean {
+  return metadata?.annotations?.["kwok.x-k8s.io/node"] === "fake";
+}
 
 /**
  * Whether kwok simulates all pods behind a selector. The nodes decide, not the stack's runtime: a kwok cluster may have
@@ -13,9 +15,7 @@ async function simulated(cluster: ClusterClient, namespace: string, labelSelecto
     cluster.core.listNamespacedPod({ namespace, labelSelector }),
     cluster.core.listNode(),
   ]);
-  const fake = new Set(
-    nodes.filter((node) => node.metadata?.annotations?.[fakeNode] === "fake").map((node) => node.metadata?.name),
-  );
+  const fake = new Set(nodes.filter(isFakeNode).map((node) => node.metadata?.name));
   return pods.length > 0 && pods.every((pod) => fake.has(pod.spec?.nodeName));
 }
 

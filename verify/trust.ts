@@ -23,6 +23,23 @@ export async function bundleOf(cluster: ClusterClient): Promise<string | undefin
   return map?.data?.["ca-bundle.crt"];
 }
 
+/** A cluster's issuer. */
+interface Issuer {
+  /** PEM */
+  certificate?: string;
+  /** PEM */
+  key?: string;
+  /** The field of the Secret that has the key. */
+  keyField: string;
+}
+
+/** Reads the issuer's Secret. Linkerd knows two schemes: linkerd.io/tls, the chart's default, and kubernetes.io/tls. */
+export async function issuerOf(cluster: ClusterClient): Promise<Issuer> {
+  const data = (await found(cluster.core.readNamespacedSecret(issuer)))?.data ?? {};
+  const [crt, key] = data["crt.pem"] === undefined ? ["tls.crt", "tls.key"] : ["crt.pem", "key.pem"];
+  return { certificate: decoded(data[crt]), key: decoded(data[key]), keyField: key };
+}
+
 async function anchorsOf(cluster: ClusterClient): Promise<X509Certificate[]> {
   return certificates((await bundleOf(cluster)) ?? "");
 }
@@ -56,14 +73,12 @@ const issuers: ClusterCheck = {
   async run({ cluster, stack }): Promise<Finding> {
     const objects = [named(cluster, "secret", { metadata: issuer }), rootsObject(cluster)];
     const next = `npm start -- ${stack.name} --refresh`;
-    const data = (await found(cluster.core.readNamespacedSecret(issuer)))?.data ?? {};
-    // Two schemes: linkerd.io/tls, the chart's default, and kubernetes.io/tls.
-    const [crt, key] = data["crt.pem"] === undefined ? ["tls.crt", "tls.key"] : ["crt.pem", "key.pem"];
-    const [certificate] = certificates(decoded(data[crt]) ?? "");
+    const { certificate: pem, key, keyField } = await issuerOf(cluster);
+    const [certificate] = certificates(pem ?? "");
     if (!certificate) return no("there is no issuer: the secret has no certificate", objects, next);
     const fault = issuerFault(certificate, await anchorsOf(cluster));
     if (fault) return no(fault, objects, `npm run rotate -- issuers ${stack.name}`);
-    const unusable = keyFault(key, decoded(data[key]), certificate);
+    const unusable = keyFault(keyField, key, certificate);
     return unusable ? no(unusable, objects, next) : yes(`valid until ${certificate.validTo}`, objects);
   },
 };

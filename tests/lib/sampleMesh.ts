@@ -1,5 +1,5 @@
-import type { ClusterFacts } from "../../status/facts";
-import { type Answers, meshStatus } from "../../status/meshStatus";
+import type { ClusterAnswers, ClusterFacts } from "../../status/facts";
+import { meshStatus } from "../../status/meshStatus";
 import type { MeshStatus } from "../../status/model";
 import type { Deployment, Link, Pod, Service } from "../../verify/api";
 import type { Stack } from "../../verify/stack";
@@ -7,7 +7,7 @@ import type { Stack } from "../../verify/stack";
 /** A stack whose clusters are all linked, and what they answer when all is well: west exports the demo's StatefulSet. */
 export interface SampleMesh {
   stack: Stack;
-  answers: Answers;
+  answers: ClusterAnswers;
   /** The answer of one cluster, to be changed. */
   facts: (name: string) => ClusterFacts;
   status: (...more: [isSilent?: Parameters<typeof meshStatus>[2]]) => MeshStatus;
@@ -85,7 +85,7 @@ export function sampleMesh(names = ["east", "west"]): SampleMesh {
       },
     };
   };
-  const answers: Answers = Object.fromEntries(names.map((name) => [name, { facts: factsOf(name) }]));
+  const answers: ClusterAnswers = Object.fromEntries(names.map((name) => [name, { facts: factsOf(name) }]));
   return {
     stack,
     answers,
