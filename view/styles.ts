@@ -1,9 +1,9 @@
-/** Colours of the picture, light and dark. In files they follow the reader's system, as in the page. */
+import { colourVariables } from "./colours";
+
+/** The picture's own styles, so that a file needs no other. */
 export const styles = `
-svg { --ground: #fff; --box: #f6f8fa; --text: #1f2328; --faint: #59636e; --good: #1a7f37; --bad: #cf222e; --idle: #6e7781;
-  --mark: #ddf4ff; font: 12px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
-@media (prefers-color-scheme: dark) { svg { --ground: #0d1117; --box: #161b22; --text: #e6edf3; --faint: #9198a1;
-  --good: #3fb950; --bad: #ff7b72; --idle: #9198a1; --mark: #1f3a5f; } }
+${colourVariables("svg")}
+svg { font: 12px ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
 .ground { fill: var(--ground); }
 text { fill: var(--text); }
 .name { font-weight: bold; font-size: 14px; }

@@ -1,9 +1,9 @@
-/** The page around the picture. Its colours follow the reader's system. */
+import { colourVariables } from "../colours";
+
+/** The page around the picture. */
 export const pageStyles = `
-:root { color-scheme: light dark; --text: #1f2328; --ground: #fff; --good: #1a7f37; --bad: #cf222e; --edge: #d1d9e0;
-  font: 15px/1.5 system-ui, sans-serif; }
-@media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --ground: #0d1117; --good: #3fb950; --bad: #ff7b72;
-  --edge: #3d444d; } }
+${colourVariables(":root")}
+:root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
 body { margin: 0 1rem; color: var(--text); background: var(--ground); }
 header { display: flex; gap: 1rem; align-items: baseline; border-bottom: 1px solid var(--edge); }
 header p { margin: 0; } h1 { font-size: 1.2rem; } h2 { font-size: 1.05rem; } h3 { font-size: 0.95rem; margin: 0.8rem 0 0; }
