@@ -56,7 +56,7 @@ function clusterRow(cluster: ClusterStatus, paint: Paint): string[] {
   ];
 }
 
-export const stateColours: Record<LinkState, Colour> = {
+const stateColours: Record<LinkState, Colour> = {
   alive: "green",
   failing: "red",
   dead: "red",

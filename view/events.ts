@@ -1,5 +1,5 @@
 import type { MeshStatus } from "../status/model";
-import type { Layout } from "./layout";
+import type { Layout } from "./geometry";
 
 /** What the server sends to the page: at once, and after each change. */
 export interface View {

@@ -1,37 +1,8 @@
 import ELK, { type ElkEdgeSection, type ElkExtendedEdge, type ElkNode } from "elkjs/lib/elk.bundled.js";
 import type { LinkStatus, MeshStatus } from "../status/model";
-import { rowsOf, type Row } from "./rows";
-
-export interface Point {
-  x: number;
-  y: number;
-}
-
-export interface Box extends Point {
-  cluster: string;
-  width: number;
-  height: number;
-  rows: Row[];
-}
-
-/** One line: a link, or the two links of a pair of clusters. */
-export interface Line {
-  links: LinkStatus[];
-  points: Point[];
-  /** Where its text goes. */
-  label: Point;
-}
-
-/** Where everything is, in pixels. */
-export interface Layout {
-  width: number;
-  height: number;
-  boxes: Box[];
-  lines: Line[];
-}
-
-/** Sizes in pixels. The font is monospaced, so a text's width follows from its length. */
-export const sizes = { row: 18, title: 40, margin: 10, letter: 7.3, label: 15 };
+import { indent, type Layout, type Line, type Point, sizes } from "./geometry";
+import { linkText } from "./links";
+import { rowsOf } from "./rows";
 
 /** Options of Eclipse Layout Kernel: https://eclipse.dev/elk/reference/options.html */
 const options = {
@@ -45,6 +16,8 @@ const options = {
   "elk.spacing.edgeEdge": "14",
   "elk.padding": "[top=20,left=20,bottom=20,right=20]",
 };
+
+const elk = new ELK();
 
 /** Places the clusters and draws the links around them. */
 export async function layOut(status: MeshStatus): Promise<Layout> {
@@ -61,13 +34,13 @@ export async function layOut(status: MeshStatus): Promise<Layout> {
     children: boxes.map(({ cluster, width, height }) => ({ id: cluster, width, height })),
     edges: [...pairs].map(([id, [first]]): ElkExtendedEdge => {
       const { source = "", target = "" } = first ?? {};
-      const labels = linkTexts(pairs.get(id) ?? []);
+      const labels = (pairs.get(id) ?? []).map(linkText);
       const width = Math.max(...labels.map(({ length }) => length), 0) * sizes.letter;
       // The label makes room for the text.
       return { id, sources: [source], targets: [target], labels: [{ text: id, width, height: labels.length * sizes.label }] }; // prettier-ignore
     }),
   };
-  const graph = await new ELK().layout(asked);
+  const graph = await elk.layout(asked);
   const places = new Map((graph.children ?? []).map((child) => [child.id, child]));
   return {
     width: graph.width ?? 0,
@@ -79,18 +52,6 @@ export async function layOut(status: MeshStatus): Promise<Layout> {
       return { links: pairs.get(id) ?? [], points, label: { x: label?.x ?? 0, y: label?.y ?? 0 } };
     }),
   };
-}
-
-/** Rows of pods are set in. */
-export function indent({ kind }: Row): number {
-  return kind === "pod" || kind === "mirrored pod" ? 2 : 0;
-}
-
-/** What stands beside a line. Example: `east->west 3 ms` */
-export function linkTexts(links: LinkStatus[]): string[] {
-  return links.map(({ source, target, state, latency }) => {
-    return `${source}->${target} ${state === "alive" && latency !== undefined ? `${latency} ms` : state}`;
-  });
 }
 
 function pairsOf(links: LinkStatus[]): Map<string, LinkStatus[]> {

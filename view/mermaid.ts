@@ -1,4 +1,5 @@
 import type { MeshStatus } from "../status/model";
+import { isBroken, linkLabel } from "./links";
 import { rowsOf } from "./rows";
 
 /** The mesh as a Mermaid flowchart, which GitHub and many wikis draw: https://mermaid.js.org/syntax/flowchart.html */
@@ -10,10 +11,9 @@ export function mermaid(status: MeshStatus): string {
     const title = `${name} (${down === undefined ? domain : "does not answer"})`;
     return [`  subgraph ${id}["${escaped(title)}"]`, ...rows, "  end"];
   });
-  const links = status.links.map(({ source, target, state, latency }) => {
-    const label = state === "alive" && latency !== undefined ? `${latency} ms` : state;
-    const arrow = state === "dead" || state === "failing" ? "-.->" : "-->";
-    return `  ${ids.get(source)} ${arrow}|"${label}"| ${ids.get(target)}`;
+  const links = status.links.map((link) => {
+    const arrow = isBroken(link) ? "-.->" : "-->";
+    return `  ${ids.get(link.source)} ${arrow}|"${linkLabel(link)}"| ${ids.get(link.target)}`;
   });
   return ["flowchart LR", ...boxes, ...links, ""].join("\n");
 }

@@ -1,5 +1,6 @@
 import type { ClusterStatus, LinkStatus, MeshStatus } from "../status/model";
-import { indent, type Box, type Layout, type Line, linkTexts, sizes } from "./layout";
+import { indent, type Box, type Layout, type Line, sizes } from "./geometry";
+import { isBroken, linkText } from "./links";
 import { parts, type Row } from "./rows";
 import { styles } from "./styles";
 
@@ -44,7 +45,7 @@ export function Picture({ status, layout, selected, onSelect }: PictureProps) {
       </defs>
       <rect class="ground" width="100%" height="100%" />
       {lines.map((line) => (
-        <Link key={linkTexts(line.links).join()} line={line} {...common} />
+        <Link key={line.links.map(linkText).join()} line={line} {...common} />
       ))}
       {boxes.map((box) => {
         const cluster = status.clusters.find(({ name }) => name === box.cluster);
@@ -113,9 +114,8 @@ function Entry({ row, y, width, ...choice }: { row: Row; y: number; width: numbe
 }
 
 const lineState = (links: LinkStatus[]) => {
-  const states = links.map(({ state }) => state);
-  if (states.some((state) => state === "dead" || state === "failing")) return "bad";
-  return states.every((state) => state === "alive") ? "good" : "idle";
+  if (links.some(isBroken)) return "bad";
+  return links.every(({ state }) => state === "alive") ? "good" : "idle";
 };
 
 function Link({ line: { links, points, label }, ...choice }: { line: Line } & Choice) {
@@ -129,12 +129,11 @@ function Link({ line: { links, points, label }, ...choice }: { line: Line } & Ch
         marker-end={`url(#arrow-${state})`}
         marker-start={links.length > 1 ? `url(#arrow-${state})` : undefined}
       />
-      {linkTexts(links).map((text, i) => {
-        const link = links[i] as LinkStatus;
-        const isBad = link.state === "dead" || link.state === "failing";
+      {links.map((link, i) => {
+        const text = linkText(link);
         return (
           <g key={text} class="part" {...button(parts.link(link), `link ${text}`, choice)}>
-            <text class={`label ${isBad ? "bad" : ""}`} x={label.x} y={label.y + 12 + i * sizes.label}>
+            <text class={`label ${isBroken(link) ? "bad" : ""}`} x={label.x} y={label.y + 12 + i * sizes.label}>
               {text}
             </text>
           </g>

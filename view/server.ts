@@ -37,7 +37,7 @@ const headers = {
 export async function serve(ask: () => Promise<MeshStatus>, port = 0): Promise<{ server: Server; url: string }> {
   const page = await bundle();
   const pages = new Set<ServerResponse>();
-  const follower = follow(ask, pages);
+  const broadcast = broadcaster(ask, pages);
   const server = createServer((request, response) => {
     const refusal = refused(request, url);
     if (refusal) return void response.writeHead(403, headers).end(refusal);
@@ -48,7 +48,7 @@ export async function serve(ask: () => Promise<MeshStatus>, port = 0): Promise<{
     response.writeHead(200, { ...headers, "content-type": "text/event-stream" });
     pages.add(response);
     response.on("close", () => pages.delete(response));
-    follower.welcome(response);
+    broadcast.welcome(response);
   });
   await new Promise<void>((listening, failed) => server.once("error", failed).listen(port, "127.0.0.1", listening));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -63,14 +63,15 @@ function refused({ headers: { host = "" }, method }: IncomingMessage, url: strin
 }
 
 /** Looks at the mesh as long as there are pages, and tells them each change. */
-function follow(ask: () => Promise<MeshStatus>, pages: Set<ServerResponse>) {
+function broadcaster(ask: () => Promise<MeshStatus>, pages: Set<ServerResponse>) {
+  const look = looker(ask);
   let event = "";
   let running = false;
   const run = async () => {
     if (running) return;
     running = true;
     while (pages.size > 0) {
-      const next = await look(ask);
+      const next = await look();
       if (next !== event) for (const page of pages) page.write(next);
       event = next;
       await sleep(interval);
@@ -87,16 +88,26 @@ function follow(ask: () => Promise<MeshStatus>, pages: Set<ServerResponse>) {
   };
 }
 
-/** One event of a text/event-stream. A fault of this program is shown too, and the next look may be better. */
-async function look(ask: () => Promise<MeshStatus>): Promise<string> {
-  try {
-    const status = await ask();
-    const view: View = { status, layout: await layOut(status) };
-    return `data: ${JSON.stringify(view)}\n\n`;
-  } catch (error) {
-    console.error(error);
-    return `event: fault\ndata: ${JSON.stringify(String(error))}\n\n`;
-  }
+/**
+ * Each look returns one event of a text/event-stream. The picture is laid out again only when the status has changed. A
+ * fault of this program is shown too, and the next look may be better.
+ */
+function looker(ask: () => Promise<MeshStatus>): () => Promise<string> {
+  let last = { status: "", event: "" };
+  return async () => {
+    try {
+      const status = await ask();
+      const json = JSON.stringify(status);
+      if (json !== last.status) {
+        const view: View = { status, layout: await layOut(status) };
+        last = { status: json, event: `data: ${JSON.stringify(view)}\n\n` };
+      }
+      return last.event;
+    } catch (error) {
+      console.error(error);
+      return `event: fault\ndata: ${JSON.stringify(String(error))}\n\n`;
+    }
+  };
 }
 
 /** The page's code in one file. Made at each start, so there is no build step. */
