@@ -1,16 +1,13 @@
 import { writeFile } from "node:fs/promises";
-import { existingFile, newCommand, parse, takesStack, writableFile } from "../lib/commandLine";
+import { newCommand, writableFile } from "../lib/commandLine";
 import { say } from "../lib/run";
-import { follow } from "../status/follow";
-import { readStack } from "../verify/stack";
 import { mermaid } from "../view/mermaid";
 import { svg } from "../view/svg";
-import { enterStack } from "./enterStack";
+import { followStack } from "./followStack";
 
 interface Options {
   svg?: string;
   mermaid?: string;
-  outputs?: string;
 }
 
 /** `npm run graph [-- stack] [options]` */
@@ -20,12 +17,9 @@ export async function run(words: string[]): Promise<number> {
     "npm run graph -- dev --svg docs/mesh.svg": "only the SVG, to this file",
   })
     .option("--svg <file>", "write the SVG to this file", writableFile)
-    .option("--mermaid <file>", "write the Mermaid text to this file", writableFile)
-    .option("--outputs <file>", "the stack's outputs: pulumi stack output --json --show-secrets", existingFile);
-  const { args, options } = parse<Options>(takesStack(command), words);
-  const stack = args[0] as string;
-  await enterStack(stack, options.outputs);
-  const status = await (await follow(await readStack(stack, options.outputs)))();
+    .option("--mermaid <file>", "write the Mermaid text to this file", writableFile);
+  const { stack, options, ask } = await followStack<Options>(command, words);
+  const status = await ask();
   const both = options.svg === undefined && options.mermaid === undefined;
   const files: [string | undefined, () => Promise<string> | string][] = [
     [options.svg ?? (both ? `${stack}.svg` : undefined), () => svg(status)],

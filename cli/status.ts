@@ -1,16 +1,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { existingFile, newCommand, parse, takesStack } from "../lib/commandLine";
+import { newCommand } from "../lib/commandLine";
 import { painter } from "../lib/terminal";
-import { follow } from "../status/follow";
 import type { MeshStatus } from "../status/model";
 import { statusText } from "../status/text";
-import { readStack } from "../verify/stack";
-import { enterStack } from "./enterStack";
+import { followStack } from "./followStack";
 
 interface Options {
   json?: boolean;
   watch?: boolean;
-  outputs?: string;
 }
 
 /** `npm run status [-- stack] [options]`. Exits with 1 if something is wrong. */
@@ -21,12 +18,8 @@ export async function run(words: string[]): Promise<number> {
     "npm run -s status -- dev --json": "for programs; with --watch one line per change",
   })
     .option("--json", "print JSON")
-    .option("--watch", "show it again every two seconds")
-    .option("--outputs <file>", "the stack's outputs: pulumi stack output --json --show-secrets", existingFile);
-  const { args, options } = parse<Options>(takesStack(command), words);
-  const stack = args[0] as string;
-  await enterStack(stack, options.outputs);
-  const ask = await follow(await readStack(stack, options.outputs));
+    .option("--watch", "show it again every two seconds");
+  const { options, ask } = await followStack<Options>(command, words);
   if (options.watch) return watch(ask, options);
   const status = await ask();
   console.log(options.json ? JSON.stringify(status, undefined, 2) : statusText(status, painter(process.stdout)));
