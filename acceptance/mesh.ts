@@ -1,9 +1,9 @@
 import type * as k8s from "@kubernetes/client-node" with { "resolution-mode": "import" };
-import { stackOutputs } from "../stacks/stack";
+import { runningStack } from "../stacks/stack";
 import type { Environment } from "../lib/run";
-import { connect, type ClusterClient, type Service } from "../verify/api";
+import { connectAll, type ClusterClient, type Service } from "../verify/api";
 import { exportLabel, isHeadless, mirrorName } from "../verify/mirroredServices";
-import { parseStack, type LinkName, type Stack } from "../verify/stack";
+import type { LinkName, Stack } from "../verify/stack";
 import { StepFailed } from "./runner";
 
 export type StatefulSet = k8s.V1StatefulSet;
@@ -15,11 +15,8 @@ export interface Mesh {
 }
 
 export async function connectMesh(name: string, env: Environment): Promise<Mesh> {
-  const stack = parseStack(name, JSON.stringify(await stackOutputs(name, env, "--show-secrets")));
-  const entries = Object.entries(stack.clusters).map(async ([cluster, facts]) => {
-    return [cluster, await connect(cluster, facts, stack.kubeconfigs[cluster] ?? "")] as const;
-  });
-  return { stack, clusters: Object.fromEntries(await Promise.all(entries)) };
+  const stack = await runningStack(name, env);
+  return { stack, clusters: await connectAll(stack) };
 }
 
 /** A name that a source cluster can ask. */

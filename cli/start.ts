@@ -9,10 +9,10 @@ import { follow } from "../status/follow";
 import type { MeshStatus } from "../status/model";
 import { statusText } from "../status/text";
 import { stackEnvironment } from "../stacks/environment";
-import { createStack, stackExists, stackOutputs } from "../stacks/stack";
+import { createStack, runningStack, stackExists } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 import { toolsFor } from "../tools/tools";
-import { parseStack, type Stack } from "../verify/stack";
+import type { Stack } from "../verify/stack";
 
 /** `npm start [-- stack] [options]` */
 export function run(words: string[]): Promise<number> {
@@ -56,8 +56,7 @@ export async function start(stack: string, asked?: string, flags: string[] = [])
     return code;
   }
   const seconds = Math.round((Date.now() - began) / 1000);
-  // Never printed as they are: they contain the kubeconfigs.
-  const up = parseStack(stack, JSON.stringify(await stackOutputs(stack, env, "--show-secrets")));
+  const up = await runningStack(stack, env);
   console.log(describe(up, await settled(up), seconds));
   return 0;
 }

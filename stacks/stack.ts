@@ -6,6 +6,7 @@ import { accessTo } from "./pods/kubeconfig";
 import { PodWatch } from "./pods/watch";
 import { hasLogin } from "../tools/pulumiHome";
 import { capture, type Environment, run, say, UserError } from "../lib/run";
+import { parseStack, type Stack } from "../verify/stack";
 import { recoverFromCrash } from "./crashRecovery";
 import { environmentWithoutCharts } from "./environment";
 import { chooseRuntime, configFlags, copies, project } from "./stackFile";
@@ -59,10 +60,19 @@ export async function createStack(stack: string, env: Environment): Promise<void
  * @param flags `--show-secrets` to include secret outputs. Never print those.
  */
 export async function stackOutputs(stack: string, env: Environment, ...flags: string[]): Promise<unknown> {
+  return JSON.parse(await outputsOf(stack, env, flags));
+}
+
+/** A stack that is up, kubeconfigs included. Never print them. */
+export async function runningStack(stack: string, env: Environment): Promise<Stack> {
+  return parseStack(stack, await outputsOf(stack, env, ["--show-secrets"]));
+}
+
+async function outputsOf(stack: string, env: Environment, flags: string[]): Promise<string> {
   const args = ["stack", "output", "--json", "--stack", stack, ...flags];
   const { code, stdout, stderr } = await capture("pulumi", args, { env });
   if (code !== 0) throw new UserError(`stack ${stack} has no outputs: ${stderr.trim()}. Next: npm start -- ${stack}`);
-  return JSON.parse(stdout);
+  return stdout;
 }
 
 /** The stack's state, as printed by `pulumi stack export`. Secrets stay encrypted. */
