@@ -55,8 +55,8 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
       clusterResource: this.clusterResource,
     } = localCluster(name, { runtime: "k3d", spec, owner }, { parent: this, dependsOn: [network] }));
     freshDns(name, plan.domain, inCluster(this, this));
-    const peers = args.peers.map((peer) => k3dSpec(peer, network, options));
-    if (plan.ranges && peers.length > 0) podRoutes(name, peers, inCluster(this, this));
+    const peerNodes = args.peers.flatMap((peer) => nodesOf(k3dSpec(peer, network, options)));
+    if (plan.ranges && peerNodes.length > 0) podRoutes(name, peerNodes, inCluster(this, this));
     // Names, not addresses: Docker may assign others after a restart, and k3d makes the names resolve in pods.
     // k3d adds the first name to the API server's certificate.
     this.apiServerForPeers = pulumi.output(`https://k3d-${plan.physicalName}-serverlb:6443`);

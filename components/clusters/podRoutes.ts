@@ -1,6 +1,5 @@
 import * as k8s from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
-import { type K3dSpec, nodesOf } from "./lifecycle/spec";
 
 /**
  * Keeps a route to the pods of every node of the peers. k3d's nodes are containers of one Docker network. They lose their
@@ -30,9 +29,9 @@ const image = "busybox:1.37.0";
 /**
  * The DaemonSet that keeps the routes of one cluster's nodes.
  *
- * @param peers the clusters whose pods its own pods reach, or that reach them
+ * @param peerNodes names of the nodes whose pods its own pods reach, or that reach them
  */
-export function podRoutes(name: string, peers: K3dSpec[], opts: pulumi.CustomResourceOptions): void {
+export function podRoutes(name: string, peerNodes: string[], opts: pulumi.CustomResourceOptions): void {
   const labels = { app: "mesh-pod-routes" };
   new k8s.apps.v1.DaemonSet(
     `${name}-pod-routes`,
@@ -54,7 +53,7 @@ export function podRoutes(name: string, peers: K3dSpec[], opts: pulumi.CustomRes
                 name: "routes",
                 image,
                 command: ["sh", "-c", script],
-                env: [{ name: "NODES", value: peers.flatMap(nodesOf).join(" ") }],
+                env: [{ name: "NODES", value: peerNodes.join(" ") }],
                 securityContext: { capabilities: { drop: ["ALL"], add: ["NET_ADMIN", "NET_RAW"] } },
                 resources: { requests: { cpu: "5m", memory: "8Mi" }, limits: { memory: "32Mi" } },
               },

@@ -10,6 +10,7 @@ import { endLeftRunning } from "../../../lib/processes";
 import { outputOf, UserError } from "../../../lib/run";
 import { runVerb } from "../../../lib/verbs";
 import { endOrphanedPlugins } from "../../../lib/orphanedPlugins";
+import { isLoopback } from "../../../lib/ports";
 import { proxyFlags } from "./proxy";
 import { type K3dSpec, type LocalSpec, nodesOf, variable } from "./spec";
 
@@ -172,8 +173,7 @@ async function endpoint(): Promise<string> {
 /** Why an engine at this address cannot be used: the clusters' ports are on the loopback address of its machine. */
 function remoteProblem(address: string): string | undefined {
   if (!/^(tcp|ssh|https?):/.test(address) || !URL.canParse(address)) return undefined;
-  const { protocol, hostname } = new URL(address);
-  if (protocol !== "ssh:" && /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname)) return undefined;
+  if (!address.startsWith("ssh:") && isLoopback(address)) return undefined;
   return (
     `runtime is k3d, but the Docker engine ${address} is on another machine, where this one cannot reach the clusters; ` +
     "allowed: an engine of this machine. Next: docker context ls, and docker context use <context>, or unset DOCKER_HOST"

@@ -1,3 +1,4 @@
+import { isLoopback } from "../../../lib/ports";
 import { nodesOf, type K3dSpec } from "./spec";
 
 /** Ranges of private networks (RFC 1918), where pods, services and nodes are, and names inside the cluster. */
@@ -15,7 +16,7 @@ function proxies(env: NodeJS.ProcessEnv): [string, string][] {
  * are not part of the spec: a proxy's address may contain a password, and the state must not.
  * https://docs.k3s.io/advanced#configuring-an-http-proxy
  *
- * @example proxyFlags(spec, { HTTPS_PROXY: "http://proxy:3128" }) // ["--env", "HTTPS_PROXY=http://proxy:3128@all:*", ...]
+ * @example proxyFlags(spec, { HTTPS_PROXY: "http://proxy:3128" }) // ["--env", "HTTPS_PROXY=http://proxy:3128@server:*;agent:*", ...]
  */
 export function proxyFlags(spec: Pick<K3dSpec, "name" | "domain" | "servers" | "agents">, env: NodeJS.ProcessEnv) {
   const found = proxies(env).filter(([, url]) => !isLoopback(url));
@@ -39,8 +40,4 @@ export function proxyProblem(env: NodeJS.ProcessEnv): string | undefined {
     `the nodes pull images without the proxy of ${name}, because ${hostname} is the node itself there. Next: let the ` +
     `proxy listen on Docker's network too, and export ${name}=http://host.k3d.internal:${port}`
   );
-}
-
-function isLoopback(url: string): boolean {
-  return URL.canParse(url) && /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname);
 }
