@@ -1,5 +1,6 @@
 import { type Manifest, placeOf } from "./manifests";
 import type { ClusterPlan, LinkPlan } from "./plan";
+import type { Network } from "./schema";
 
 /** What Linkerd's labels say about a Service. linkerd2, pkg/k8s/labels.go */
 const exportLabel = "mirror.linkerd.io/exported";
@@ -77,7 +78,7 @@ export function hostsOf(source: ClusterPlan, target: ClusterPlan): string[] {
 }
 
 /** Why the mirrors of some links cannot be made as announced, in words. */
-export function mirrorProblems(clusters: ClusterPlan[], links: LinkPlan[], network: "gateway" | "flat"): string[] {
+export function mirrorProblems(clusters: ClusterPlan[], links: LinkPlan[], network: Network): string[] {
   const linked = [...new Set(links.map(({ target }) => target))];
   return [
     ...clusters.flatMap(({ manifests }) => manifests.flatMap(labelProblems)),
@@ -139,7 +140,7 @@ function labelProblems(object: Manifest): string[] {
 }
 
 /** Pod to pod needs pods that reach each other, and leaves them without names of their own. */
-function modeProblems(object: Manifest, manifests: Manifest[], network: "gateway" | "flat"): string[] {
+function modeProblems(object: Manifest, manifests: Manifest[], network: Network): string[] {
   const flat = [exportLabel, federatedLabel].find((label) => /^(remote-discovery|member)$/.test(object.metadata.labels?.[label] ?? "")); // prettier-ignore
   if (!isService(object) || flat === undefined) return [];
   const { name, labels = {} } = object.metadata;

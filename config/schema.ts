@@ -6,6 +6,10 @@ import { rangeProblem } from "./ranges";
 export const runtimes = ["k3d", "kwok", "existing"] as const;
 export type Runtime = (typeof runtimes)[number];
 
+/** How clusters reach each other: through gateways only, or also pod to pod. */
+const networks = ["gateway", "flat"] as const;
+export type Network = (typeof networks)[number];
+
 export const chartNames = ["linkerd-crds", "linkerd-control-plane", "linkerd-multicluster"] as const;
 export type ChartName = (typeof chartNames)[number];
 
@@ -75,7 +79,7 @@ export const shape = {
     ],
     "mesh, {hub: <cluster>}, or a list of {source, target}",
   ),
-  network: z.enum(["gateway", "flat"], "gateway, flat"),
+  network: z.enum(networks, networks.join(", ")),
   flatRange: text.superRefine((value, context) => {
     const problem = rangeProblem(value);
     if (problem) context.addIssue({ code: "custom", message: problem });

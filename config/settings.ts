@@ -14,6 +14,7 @@ import {
   type ExistingSettings,
   existingFields,
   link,
+  type Network,
   type Runtime,
   schema,
   type SettingName,
@@ -44,8 +45,7 @@ export interface Settings {
   clusters: string[];
   orgDomain: string;
   links: LinkSetting[];
-  /** How clusters reach each other: through gateways only, or also pod to pod. */
-  network: "gateway" | "flat";
+  network: Network;
   /** k3d, flat: where the clusters' ranges come from. */
   flatRange: string;
   manifests: ClusterManifests;
@@ -158,14 +158,10 @@ export function checkSettings(raw: RawSettings, root: string, shellCharts?: stri
   }
   const clusters = checkClusters(given, faulty.has("clusters"), refuse);
   const network = valueOf("network") ?? "gateway";
-  (network === "flat" ? (valueOf("k3sArgs") ?? []) : []).forEach((arg, i) => {
-    if (/^--(cluster|service)-cidr/.test(arg))
-      refuse(
-        "k3sArgs",
-        ["k3sArgs", i],
-        "other options than --cluster-cidr and --service-cidr, which network flat sets",
-      );
-  });
+  for (const [i, arg] of (valueOf("k3sArgs") ?? []).entries()) {
+    if (network !== "flat" || !/^--(cluster|service)-cidr/.test(arg)) continue;
+    refuse("k3sArgs", ["k3sArgs", i], "other options than --cluster-cidr and --service-cidr, which network flat sets");
+  }
   for (const name of ["servers", "agents", "ports"] as const) {
     if (faulty.has(name) || !isMapping(given[name])) continue;
     for (const key of Object.keys(given[name]).filter((key) => !clusters.includes(key))) {
@@ -361,7 +357,7 @@ function checkCharts(
 }
 
 /** Used with network flat only, and then enough for all clusters. */
-function checkFlatRange(range: string, network: "gateway" | "flat", clusters: string[], refuse: Refuse): string {
+function checkFlatRange(range: string, network: Network, clusters: string[], refuse: Refuse): string {
   const enough = clustersIn(range);
   if (network === "flat" && enough < clusters.length)
     refuse("flatRange", ["flatRange"], `a range for ${clusters.length} clusters (this one is enough for ${enough})`);
