@@ -37,7 +37,7 @@ const service = (name: string, labels: Record<string, string>, spec: object = { 
 const flat = { "mirror.linkerd.io/exported": "remote-discovery" };
 const member = { "mirror.linkerd.io/federated": "member" };
 
-test("ranges of different clusters never overlap, whatever the range they come from", () => {
+test("clusters get ranges that never overlap, from any allowed range", () => {
   const from = fc.tuple(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 9, max: 17 }));
   fc.assert(
     fc.property(from, ([second, bits]) => {

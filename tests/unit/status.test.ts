@@ -224,7 +224,7 @@ test("the text has columns that fit, and colours only at a terminal", () => {
   );
 });
 
-test("the picture has every cluster, link, pod and mirror name, and no script", async () => {
+test("the picture names every cluster, link, pod and mirror, and contains no script", async () => {
   const status = sampleMesh().status();
   const image = await svg(status);
   for (const text of [
