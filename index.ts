@@ -8,6 +8,7 @@ import { refuseFaultyFields } from "./config/fields";
 import { makePlan } from "./config/plan";
 import { preflight } from "./components/clusters/preflight";
 import { readSettings } from "./config/settings";
+import { portsInState } from "./config/state";
 
 // Stack traces are off by default. Set MESH_STACK_TRACES=1 to see them. Pulumi's SDK records the full stack trace of
 // each resource in the state, regardless of the limit. Node.js 20 takes some fifteen seconds to print one.
@@ -17,7 +18,8 @@ if (!process.env.MESH_STACK_TRACES) Object.defineProperty(Error, "stackTraceLimi
 async function program() {
   const settings = readSettings();
   await refuseFaultyFields(settings.manifests, settings.runtime);
-  const plan = makePlan(pulumi.getStack(), settings);
+  const stack = pulumi.getStack();
+  const plan = makePlan(stack, settings, await portsInState(stack));
   const owner = `stack ${plan.stack} of ${process.cwd()}`;
   const [paths] = await Promise.all([
     findCharts(plan.charts),

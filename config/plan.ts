@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import type { Manifest } from "./manifests";
 import { hostsOf, type Mirror, mirrorProblems, mirrorsIn, mirrorsOf } from "./mirrors";
 import { missingNamespaces } from "./namespaces";
-import { type Ranges, rangesAt } from "./ranges";
+import { clustersIn, type Ranges, rangesAt } from "./ranges";
 import { physicalNameOf } from "./physicalName";
+import { type Slots, slotsOf } from "./slots";
 import { stackNameProblem } from "./stackName";
 import type { ChartSource, Runtime, Settings } from "./settings";
 import { RefusedError } from "./settings";
@@ -71,27 +72,30 @@ const portsPerCluster: Record<Runtime, number> = { k3d: 1, kwok: 6, existing: 0 
 /**
  * Plans a stack.
  *
+ * @param made first host port of each cluster that the stack has, by context: it keeps its ports and ranges
  * @throws RefusedError when the stack's name leads to names that a runtime or Kubernetes would refuse
  * @example makePlan("alice", settings).clusters[0].physicalName // "alice-east"
  */
-export function makePlan(stack: string, settings: Settings): Plan {
+export function makePlan(stack: string, settings: Settings, made: Record<string, number> = {}): Plan {
   const perCluster = portsPerCluster[settings.runtime];
   const base = settings.portBase ?? defaultPortBase(stack);
   const problems: string[] = [];
+  const contextOf = (name: string) => `${settings.runtime}-${physicalNameOf(stack, name)}`;
+  const slots = slotsOf(settings.clusters.map(contextOf), takenSlots(made, base, perCluster));
 
-  const clusters = settings.clusters.map((name, i): ClusterPlan => {
+  const clusters = settings.clusters.map((name): ClusterPlan => {
     const existing = settings.runtime === "existing" ? settings.existing[name] : undefined;
-    const physicalName = physicalNameOf(stack, name);
+    const slot = slots[contextOf(name)] as number;
     return {
       name,
       domain: existing ? (existing.domain ?? "cluster.local") : `${name}.${settings.orgDomain}`,
-      physicalName,
-      context: existing?.context ?? `${settings.runtime}-${physicalName}`,
+      physicalName: physicalNameOf(stack, name),
+      context: existing?.context ?? contextOf(name),
       ports: [
-        ...Array.from({ length: perCluster }, (_, port) => base + i * perCluster + port),
+        ...Array.from({ length: perCluster }, (_, port) => base + slot * perCluster + port),
         ...(settings.ports[name] as string[]).map(publishedPort),
       ],
-      ...(settings.runtime === "k3d" && settings.network === "flat" && { ranges: rangesAt(settings.flatRange, i) }),
+      ...(settings.runtime === "k3d" && settings.network === "flat" && { ranges: rangesAt(settings.flatRange, slot) }),
       manifests: settings.manifests[name] ?? [],
       targets: settings.links.filter((link) => link.source === name).map((link) => link.target),
     };
@@ -109,6 +113,16 @@ export function makePlan(stack: string, settings: Settings): Plan {
     problems.push(
       `portBase is ${base}; allowed: low enough that cluster ${name}'s ports ${ports.join(", ")} are below 65536. ` +
         "Next: pulumi config set portBase <value>",
+    );
+  }
+
+  const needed = Math.max(...Object.values(slots)) + 1;
+  const enough = clustersIn(settings.flatRange);
+  if (settings.runtime === "k3d" && settings.network === "flat" && needed > enough) {
+    problems.push(
+      `flatRange is ${JSON.stringify(settings.flatRange)}; allowed: a range for ${needed} clusters (this one is enough ` +
+        `for ${enough}; a new cluster takes the place of a removed one in the update after it). ` +
+        "Next: pulumi config set flatRange <value>",
     );
   }
 
@@ -140,6 +154,12 @@ export function makePlan(stack: string, settings: Settings): Plan {
       links.map(({ source, target }) => [`${source.name}->${target.name}`, hostsOf(source, target)]),
     ),
   };
+}
+
+/** The slots of the clusters that were made with this base. */
+function takenSlots(made: Record<string, number>, base: number, perCluster: number): Slots {
+  const slots = Object.entries(made).map(([context, port]) => [context, (port - base) / perCluster] as const);
+  return Object.fromEntries(slots.filter(([, slot]) => Number.isInteger(slot) && slot >= 0));
 }
 
 /** Example: 8080 of `8080:80` */

@@ -5,7 +5,6 @@ import * as pulumi from "@pulumi/pulumi";
 import type * as z from "zod";
 import { isMapping } from "../lib/mapping";
 import { gatewayValues } from "./gatewayPorts";
-import { clustersIn } from "./ranges";
 import { type ClusterManifests, readManifests } from "./manifests";
 import {
   about,
@@ -183,7 +182,7 @@ export function checkSettings(raw: RawSettings, root: string, shellCharts?: stri
     clusters,
     orgDomain: valueOf("orgDomain") ?? "",
     network,
-    flatRange: checkFlatRange(valueOf("flatRange") ?? "", network, clusters, refuse),
+    flatRange: checkFlatRange(valueOf("flatRange") ?? "", network, refuse),
     links: checkLinks(given.links, clusters, faulty.has("links"), refuse),
     manifests,
     ignoredFiles: ignored,
@@ -356,11 +355,8 @@ function checkCharts(
   return { directory };
 }
 
-/** Used with network flat only, and then enough for all clusters. */
-function checkFlatRange(range: string, network: Network, clusters: string[], refuse: Refuse): string {
-  const enough = clustersIn(range);
-  if (network === "flat" && enough < clusters.length)
-    refuse("flatRange", ["flatRange"], `a range for ${clusters.length} clusters (this one is enough for ${enough})`);
+/** Used with network flat only. */
+function checkFlatRange(range: string, network: Network, refuse: Refuse): string {
   if (network === "gateway" && range !== about.flatRange.default)
     refuse("flatRange", ["flatRange"], "with network flat only", "pulumi config set network flat");
   return range;

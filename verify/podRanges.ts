@@ -1,4 +1,4 @@
-import { BlockList, isIP, SocketAddress } from "node:net";
+import { type AddressRange, contains, overlapOf, rangeOf, rangesOf } from "../lib/addressRanges";
 import { named, type ClusterClient } from "./api";
 import { no, notApplicable, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { linkerdConfig, linkerdValues } from "./config";
@@ -7,44 +7,19 @@ import { exportsDirectly } from "./directExports";
 /** Default of Linkerd's control plane chart. */
 const privateRanges = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8";
 
-/** A block of addresses. */
-export interface Range {
-  /** Example: `10.42.0.0/24` */
-  text: string;
-  /** The address before the slash. */
-  start: SocketAddress;
-  prefix: number;
-  members: BlockList;
-}
-
-/** Reads a CIDR. Like Linkerd's injector, it accepts no spaces. Undefined if the text is something else. */
-export function rangeOf(text: string): Range | undefined {
-  const [, address = "", digits = ""] = /^([\da-f.:]+)\/(\d{1,3})$/i.exec(text) ?? [];
-  const prefix = Number(digits);
-  const version = isIP(address);
-  if (version === 0 || prefix > (version === 4 ? 32 : 128)) return undefined;
-  const start = new SocketAddress({ address, family: version === 4 ? "ipv4" : "ipv6" });
-  const members = new BlockList();
-  members.addSubnet(start, prefix);
-  return { text, start, prefix, members };
-}
-
-const rangesOf = (texts: Iterable<string>): Range[] => [...texts].flatMap((text) => rangeOf(text) ?? []);
-
-/** The families are compared because a BlockList finds IPv4 addresses in `::/0`. */
-function contains(outer: Range, inner: Range): boolean {
-  return outer.start.family === inner.start.family && outer.prefix <= inner.prefix && outer.members.check(inner.start);
-}
-
 /** The pod ranges outside all networks. One network must contain a whole range, as in `linkerd check`. */
-function outside(pods: readonly Range[], networks: readonly Range[]): Range[] {
+function outside(pods: readonly AddressRange[], networks: readonly AddressRange[]): AddressRange[] {
   return pods.filter((range) => !networks.some((network) => contains(network, range)));
 }
 
-const listed = (ranges: readonly Range[], separator: string): string => ranges.map(({ text }) => text).join(separator);
+const listed = (ranges: readonly AddressRange[], separator: string): string =>
+  ranges.map(({ text }) => text).join(separator);
 
 /** Why `clusterNetworks` does not cover these pod ranges, and a list that does. Undefined if it covers them. */
-export function networksFault(value: unknown, pods: readonly Range[]): { why: string; list: string } | undefined {
+export function networksFault(
+  value: unknown,
+  pods: readonly AddressRange[],
+): { why: string; list: string } | undefined {
   const parts = typeof value === "string" ? value.split(",") : [];
   const malformed = parts.filter((part) => !rangeOf(part));
   const networks = rangesOf(parts);
@@ -59,16 +34,7 @@ export function networksFault(value: unknown, pods: readonly Range[]): { why: st
   return { why, list: listed([...kept, ...outside(pods, kept)], ",") };
 }
 
-/** A pod range of the source and one of the target that share addresses. */
-export function overlap(source: readonly Range[], target: readonly Range[]): [Range, Range] | undefined {
-  for (const one of source) {
-    const other = target.find((range) => (one.prefix <= range.prefix ? contains(one, range) : contains(range, one)));
-    if (other) return [one, other];
-  }
-  return undefined;
-}
-
-async function podRanges({ core }: ClusterClient): Promise<Range[]> {
+async function podRanges({ core }: ClusterClient): Promise<AddressRange[]> {
   const { items } = await core.listNode();
   return rangesOf(new Set(items.flatMap(({ spec }) => spec?.podCIDRs ?? [])));
 }
@@ -110,7 +76,7 @@ const separatePods: LinkCheck = {
     const [here, there] = await Promise.all([podRanges(source), podRanges(target)]);
     if (here.length === 0) return notApplicable(noRanges(source), objects);
     if (there.length === 0) return notApplicable(noRanges(target), objects);
-    const shared = overlap(here, there);
+    const shared = overlapOf(here, there);
     if (!shared) return yes("no pod ranges overlap", objects);
     const [one, other] = shared;
     const separate =

@@ -2,13 +2,14 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ClustersArgs } from ".";
 import { gatewayApiProblem } from "./existing";
 import { type LocalRuntime, problem, wake } from "./lifecycle/check";
+import { hostNetworks, rangeClash } from "./lifecycle/hostNetworks";
 import { inotifyProblem, otherNodes } from "./lifecycle/inotify";
 import { dockerProblem, imagesProblem, k3d, networkProblem } from "./lifecycle/k3d";
 import { kwok } from "./lifecycle/kwok";
 import { proxyProblem } from "./lifecycle/proxy";
 import { whichProgram } from "../../lib/files";
 import { contextProblems } from "../../config/contexts";
-import type { Plan } from "../../config/plan";
+import type { ClusterPlan, Plan } from "../../config/plan";
 import { RefusedError, type Settings } from "../../config/settings";
 
 /**
@@ -50,6 +51,11 @@ export async function preflight({ plan, settings, owner }: ClustersArgs): Promis
             // Existing clusters have imported them, so the local copies may be gone.
             clusters.every(({ found }) => found) ? undefined : imagesProblem(settings.images),
             nodesProblem(plan, settings),
+            // Ranges of existing clusters are routed already, and they cannot change.
+            rangesProblem(
+              clusters.filter(({ found }) => !found),
+              settings,
+            ),
           ]
         : []),
     ]),
@@ -75,6 +81,12 @@ async function nodesProblem(plan: Plan, { servers, agents }: Settings): Promise<
   const others = await otherNodes(plan.clusters.map(({ physicalName }) => physicalName));
   const sum = (numbers: Record<string, number>) => Object.values(numbers).reduce((all, one) => all + one, 0);
   return inotifyProblem({ server: others.server + sum(servers), agent: others.agent + sum(agents) });
+}
+
+/** Whether a new cluster would get a range that something on this machine uses. */
+async function rangesProblem(missing: ClusterPlan[], { flatRange }: Settings): Promise<string | undefined> {
+  const used = missing.flatMap(({ ranges }) => (ranges ? [ranges.pods, ranges.services] : []));
+  return used.length > 0 ? rangeClash(flatRange, used, await hostNetworks()) : undefined;
 }
 
 function refuse(problems: (string | undefined)[]): void {

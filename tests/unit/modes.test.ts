@@ -6,9 +6,12 @@ import * as path from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
 import { type K3dNetwork, k3dSpec } from "../../components/clusters/k3d";
+import { rangeClash, routesOf } from "../../components/clusters/lifecycle/hostNetworks";
 import type { Manifest } from "../../config/manifests";
 import { makePlan } from "../../config/plan";
-import { clustersIn, overlap, rangeProblem, rangesAt } from "../../config/ranges";
+import { clustersIn, rangeProblem, rangesAt } from "../../config/ranges";
+import { slotsOf } from "../../config/slots";
+import { overlapOf, rangesOf } from "../../lib/addressRanges";
 import { checkSettings, type RawSettings, RefusedError } from "../../config/settings";
 import { followed } from "../../verify/remoteDiscovery";
 
@@ -45,13 +48,63 @@ test("clusters get ranges that never overlap, from any allowed range", () => {
       const range = `10.${Math.floor(second / size) * size}.0.0/${bits}`;
       fc.pre(rangeProblem(range) === undefined);
       const count = Math.min(clustersIn(range), 12);
-      const all = Array.from({ length: count }, (_, i) => Object.values(rangesAt(range, i)) as string[]).flat();
+      const all = rangesOf(
+        Array.from({ length: count }, (_, i) => Object.values(rangesAt(range, i)) as string[]).flat(),
+      );
       for (const [i, one] of all.entries()) {
-        assert.ok(overlap(range, one), `${one} is outside ${range}`);
-        for (const other of all.slice(i + 1)) assert.ok(!overlap(one, other), `${one} and ${other}`);
+        assert.ok(overlapOf(rangesOf([range]), [one]), `${one.text} is outside ${range}`);
+        assert.equal(overlapOf([one], all.slice(i + 1)), undefined);
       }
     }),
   );
+});
+
+test("clusters that were made keep their places, and a new one takes none of theirs", () => {
+  const clusters = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e", "f"), { minLength: 1 });
+  fc.assert(
+    fc.property(clusters, clusters, (before, after) => {
+      const [old, now] = [slotsOf(before, {}), slotsOf(after, slotsOf(before, {}))];
+      assert.equal(new Set(Object.values(now)).size, after.length);
+      for (const [name, slot] of Object.entries(now)) {
+        if (name in old) assert.equal(slot, old[name]);
+        else assert.ok(!Object.values(old).includes(slot));
+      }
+    }),
+  );
+  assert.deepEqual({ ...slotsOf(["b", "c"], { a: 0, b: 1 }) }, { b: 1, c: 2 });
+});
+
+test("ports and ranges of a cluster stay when one before it is removed", () => {
+  const made = { "k3d-east": 6440, "k3d-north": 6441, "k3d-west": 6442 };
+  const settings = checkSettings({ network: "flat" }, root);
+  const [east, west] = makePlan("dev", settings, made).clusters;
+  assert.deepEqual([east?.ports, east?.ranges?.pods], [[6440], rangesAt("10.64.0.0/12", 0).pods]);
+  assert.deepEqual([west?.ports, west?.ranges?.pods], [[6442], rangesAt("10.64.0.0/12", 2).pods]);
+  assert.deepEqual(makePlan("dev", { ...settings, portBase: 7000 }, made).clusters[1]?.ports, [7001]);
+});
+
+test("a range that is too small for a new cluster beside a removed one is refused", () => {
+  const settings = checkSettings({ network: "flat", flatRange: "10.64.0.0/16" }, root);
+  const made = { "k3d-east": 6440, "k3d-north": 6441 };
+  assert.throws(() => makePlan("dev", settings, made), /a range for 3 clusters \(this one is enough for 2;/);
+});
+
+test("a range that a network of this machine uses is refused", () => {
+  const networks = [{ what: "Docker network bridge", ranges: rangesOf(["10.80.0.0/16", "fd00::/64"]) }];
+  assert.equal(rangeClash("10.64.0.0/12", ["10.64.0.0/18"], networks), undefined);
+  assert.match(
+    rangeClash("10.80.0.0/12", ["10.80.64.0/18"], networks) ?? "",
+    /^flatRange is "10\.80\.0\.0\/12", .* take 10\.80\.64\.0\/18; allowed: .*Docker network bridge has 10\.80\.0\.0\/16/,
+  );
+});
+
+test("routes are read from Linux's table, without the default route", () => {
+  const table = `Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT
+eth0 00000000 0102000A 0003 0 0 0 00000000 0 0 0
+tun0 0000420A 00000000 0001 0 0 0 0000FFFF 0 0 0
+eth0 0002A8C0 00000000 0001 0 0 0 00FFFFFF 0 0 0
+`;
+  assert.deepEqual(routesOf(table), ["10.66.0.0/16", "192.168.2.0/24"]);
 });
 
 test("the first ranges of the default are these", () => {
@@ -67,7 +120,7 @@ for (const range of ["10.64.0.0", "10.64.0.0/18", "10.64.1.0/12", "10.300.0.0/12
 }
 
 test("a range for fewer clusters than there are is refused, and one that nothing uses", () => {
-  assert.match(problems({ flatRange: "10.64.0.0/17" })[0] ?? "", /a range for 2 clusters \(this one is enough for 1\)/);
+  assert.match(problems({ flatRange: "10.64.0.0/17" })[0] ?? "", /a range for 2 clusters \(this one is enough for 1;/);
   const unused = problems({ network: "gateway", flatRange: "10.96.0.0/12" });
   assert.match(
     unused[0] ?? "",

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stringify } from "yaml";
+import { type AddressRange, overlapOf, rangeOf } from "../../lib/addressRanges";
 import type { ClusterClient } from "../../verify/api";
 import type { LinkContext } from "../../verify/check";
-import { networksFault, overlap, podRangeChecks, rangeOf, type Range } from "../../verify/podRanges";
+import { networksFault, podRangeChecks } from "../../verify/podRanges";
 
-const ranges = (...texts: string[]): Range[] =>
+const ranges = (...texts: string[]): AddressRange[] =>
   texts.map((text) => {
     const range = rangeOf(text);
     assert.ok(range, text);
@@ -55,7 +56,7 @@ test("a clusterNetworks that Linkerd cannot read is named, and replaced by a lis
 
 test("two ranges overlap if one contains the other", () => {
   const shared = (source: string[], target: string[]) =>
-    overlap(ranges(...source), ranges(...target))?.map(({ text }) => text);
+    overlapOf(ranges(...source), ranges(...target))?.map(({ text }) => text);
   assert.deepEqual(shared(["10.42.0.0/24"], ["10.42.0.0/24"]), ["10.42.0.0/24", "10.42.0.0/24"]);
   assert.deepEqual(shared(["10.42.0.0/16"], ["10.43.0.0/24", "10.42.9.0/24"]), ["10.42.0.0/16", "10.42.9.0/24"]);
   assert.deepEqual(shared(["10.42.9.0/24"], ["10.42.0.0/16"]), ["10.42.9.0/24", "10.42.0.0/16"]);
