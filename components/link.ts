@@ -23,6 +23,8 @@ export interface LinkArgs {
   source: LinkEnd;
   /** The cluster whose exported services are mirrored. The link is named after it. */
   target: LinkEnd;
+  /** Whether to measure first that pods of the source reach those of the target, and fail if not. Default: false */
+  measuresRoutes?: boolean;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface LinkArgs {
  * @example new MulticlusterLink("mesh-east-to-west", { source: east, target: west }, { parent: mesh });
  */
 export class MulticlusterLink extends pulumi.ComponentResource {
-  constructor(name: string, { source, target }: LinkArgs, opts: { parent: pulumi.Resource }) {
+  constructor(name: string, { source, target, measuresRoutes }: LinkArgs, opts: { parent: pulumi.Resource }) {
     super("mesh:index:MulticlusterLink", name, {}, opts);
     const link = target.cluster.plan.name;
     const { domain } = target.cluster.plan;
@@ -85,6 +87,7 @@ export class MulticlusterLink extends pulumi.ComponentResource {
     );
 
     const leftovers = mirrorCleanup(name, source.cluster, link, { parent: this });
+    const measured = measuresRoutes ? [routeMeasurement(name, source, target, { parent: this })] : [];
     new k8s.apiextensions.CustomResource(
       name,
       {
@@ -107,7 +110,7 @@ export class MulticlusterLink extends pulumi.ComponentResource {
         },
       },
       // The Link CRD comes with the source's extension. `leftovers` is deleted after the Link, to clean up after it.
-      { ...inSource, dependsOn: [source.multicluster, forMirror, forDestination, leftovers] },
+      { ...inSource, dependsOn: [source.multicluster, forMirror, forDestination, leftovers, ...measured] },
     );
     this.registerOutputs();
   }
@@ -126,5 +129,23 @@ function mirrorCleanup(name: string, source: Cluster, link: string, opts: pulumi
       addPreviousOutputInEnv: false,
     },
     { ...opts, ...(clusterResource && { deletedWith: clusterResource, dependsOn: clusterResource }) },
+  );
+}
+
+/** Needs meshed pods to ask in the target, and a namespace to ask from in the source. */
+function routeMeasurement(name: string, source: LinkEnd, target: LinkEnd, opts: pulumi.CustomResourceOptions) {
+  return new command.local.Command(
+    `${name}-routes`,
+    {
+      create: program("components/measureRoutes.ts"),
+      environment: {
+        MESH_SOURCE: source.cluster.plan.name,
+        MESH_TARGET: target.cluster.plan.name,
+        MESH_SOURCE_KUBECONFIG: source.cluster.kubeconfig,
+        MESH_TARGET_KUBECONFIG: target.cluster.kubeconfig,
+      },
+      addPreviousOutputInEnv: false,
+    },
+    { ...opts, dependsOn: [source.multicluster, target.multicluster] },
   );
 }

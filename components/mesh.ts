@@ -108,10 +108,13 @@ export class Mesh extends pulumi.ComponentResource {
         issuerExpires: issuer.expires,
       };
     }
+    // On k3d the program makes the routes.
+    const measuresRoutes = plan.runtime === "existing" && settings.network === "flat";
     for (const link of plan.links) {
       const [source, target] = [ends.get(link.source.name), ends.get(link.target.name)];
       if (!source || !target) throw new Error("plan.ts makes links between planned clusters only");
-      new MulticlusterLink(`${name}-${link.source.name}-to-${link.target.name}`, { source, target }, child);
+      const linkName = `${name}-${link.source.name}-to-${link.target.name}`;
+      new MulticlusterLink(linkName, { source, target, measuresRoutes }, child);
     }
     this.kubeconfigs = pulumi.secret(
       pulumi.all(Object.fromEntries([...ends].map(([clusterName, { cluster }]) => [clusterName, cluster.kubeconfig]))),

@@ -1,7 +1,10 @@
 import type { Check } from "./check";
 import { damageChecks } from "./damage";
+import { directTrafficChecks } from "./directTraffic";
 import { healthChecks } from "./health";
 import { mirrorChecks } from "./mirror";
+import { policyChecks } from "./policy";
+import { reachabilityChecks } from "./reachability";
 import { trafficChecks } from "./traffic";
 import { validationChecks } from "./validation";
 
@@ -10,6 +13,9 @@ export const checks: readonly Check[] = [
   ...healthChecks,
   ...damageChecks,
   ...mirrorChecks,
+  ...reachabilityChecks,
   ...trafficChecks,
+  ...directTrafficChecks,
+  ...policyChecks,
   ...validationChecks,
 ];

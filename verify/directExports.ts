@@ -1,4 +1,5 @@
 import type { ClusterClient } from "./api";
+import type { LinkContext } from "./check";
 import { exportLabel, federatedLabel } from "./mirroredServices";
 
 /** Services whose pods are reached without the gateway. linkerd2, pkg/k8s/labels.go */
@@ -8,4 +9,9 @@ const direct = [`${exportLabel}=remote-discovery`, `${federatedLabel}=member`];
 export async function exportsDirectly({ core }: ClusterClient): Promise<boolean> {
   const lists = direct.map((labelSelector) => core.listServiceForAllNamespaces({ labelSelector, limit: 1 }));
   return (await Promise.all(lists)).some(({ items }) => items.length > 0);
+}
+
+/** Why a check of flat and federated services does not apply to a link, or undefined. */
+export async function noDirectExport({ target }: LinkContext): Promise<string | undefined> {
+  return (await exportsDirectly(target)) ? undefined : "the target exports no flat or federated service";
 }

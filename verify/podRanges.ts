@@ -1,8 +1,8 @@
 import { type AddressRange, contains, overlapOf, rangeOf, rangesOf } from "../lib/addressRanges";
 import { named, type ClusterClient } from "./api";
-import { no, notApplicable, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
+import { no, notApplicable, yes, type Finding, type LinkCheck } from "./check";
 import { linkerdConfig, linkerdValues } from "./config";
-import { exportsDirectly } from "./directExports";
+import { noDirectExport } from "./directExports";
 
 /** Default of Linkerd's control plane chart. */
 const privateRanges = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8";
@@ -40,10 +40,6 @@ async function podRanges({ core }: ClusterClient): Promise<AddressRange[]> {
 }
 
 const noRanges = ({ name }: ClusterClient): string => `the nodes of ${name} have no podCIDRs`;
-
-async function noDirectExport({ target }: LinkContext): Promise<string | undefined> {
-  return (await exportsDirectly(target)) ? undefined : "the target exports no flat or federated service";
-}
 
 const clusterNetworks: LinkCheck = {
   id: "health.cluster-networks",

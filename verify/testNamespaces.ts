@@ -238,7 +238,7 @@ export class TestNamespace {
             replicas: count,
             podManagementPolicy: "Parallel",
             selector: { matchLabels: web },
-            template: { metadata: { labels: web }, spec: await this.webPod() },
+            template: { metadata: { labels: web }, spec: await this.webPod(target) },
           },
         },
       });
@@ -260,7 +260,7 @@ export class TestNamespace {
           metadata: { name: "deploy" },
           spec: {
             selector: { matchLabels: deploy },
-            template: { metadata: { labels: deploy }, spec: await this.webPod() },
+            template: { metadata: { labels: deploy }, spec: await this.webPod(target) },
           },
         },
       });
@@ -354,38 +354,77 @@ export class TestNamespace {
     await this.target.core.deleteNamespacedService({ namespace: this.namespace, name });
   }
 
-  /** Starts a meshed pod in the source, to send requests from. Returns its name once it is ready. */
-  async curlPod(deadline: Deadline): Promise<string> {
+  /**
+   * Starts a meshed pod in the source, to send requests from. Returns its name once it is ready.
+   *
+   * @param account the service account that gives the pod its identity. Default: the namespace's own
+   */
+  async curlPod(deadline: Deadline, account = "default"): Promise<string> {
     const { source, namespace } = this;
-    const name = "curl";
+    const name = account === "default" ? "curl" : `curl-${account}`;
     const image = await imageLike(source, /(^|\/)curl[:@]/, curlImage);
-    try {
-      await source.core.createNamespacedPod({
-        namespace,
-        body: {
-          metadata: { name },
-          spec: {
-            terminationGracePeriodSeconds: 0,
-            containers: [{ name, image, command: ["/bin/sleep", "3600"] }],
-          },
-        },
-      });
-    } catch (error) {
-      if (statusOf(error) !== 409) throw error; // an earlier check of this run made it
+    if (account !== "default") {
+      await once(source.core.createNamespacedServiceAccount({ namespace, body: { metadata: { name: account } } }));
     }
-    const missing = (): string | undefined => {
-      const pod = this.sourcePods.get(name);
-      return pod && isReady(pod) ? undefined : `pod ${namespace}/${name} is not ready in ${source.name}`;
-    };
-    await stand([this.sourcePods], missing, deadline);
+    await this.pod(source, deadline, {
+      metadata: { name },
+      spec: {
+        serviceAccountName: account,
+        terminationGracePeriodSeconds: 0,
+        containers: [{ name: "curl", image, command: ["/bin/sleep", "3600"] }],
+      },
+    });
     return name;
   }
 
-  private async webPod(): Promise<{
+  /** Starts a meshed web server of one pod, and waits until it is ready. */
+  async webServer(cluster: ClusterClient, name: string, deadline: Deadline): Promise<void> {
+    await this.pod(cluster, deadline, { metadata: { name, labels: { app: name } }, spec: await this.webPod(cluster) });
+  }
+
+  /** A service with an address of its own in front of `webServer(cluster, app)`. The labels export it. */
+  async serve(cluster: ClusterClient, name: string, app: string, labels: Record<string, string>): Promise<void> {
+    const spec = { selector: { app }, ports: [{ name: "http", port: 80 }] };
+    await once(
+      cluster.core.createNamespacedService({
+        namespace: this.namespace,
+        body: { metadata: { name, labels }, spec },
+      }),
+    );
+  }
+
+  /** Watches until a service of this name is in the source. Returns why it is not, at the deadline. */
+  mirror(name: string, deadline: Deadline): Promise<string | undefined> {
+    return this.until(() => (this.services.get(name) ? undefined : `${name} is not mirrored`), deadline);
+  }
+
+  /** Watches until a pod of the target is gone. */
+  async gone(pod: string, deadline: Deadline): Promise<void> {
+    const still = await until(
+      [this.pods],
+      () => (this.pods.get(pod) ? `pod ${pod} is still there` : undefined),
+      deadline,
+    );
+    if (still) throw new Error(still);
+  }
+
+  private async pod(cluster: ClusterClient, deadline: Deadline, body: Pod): Promise<void> {
+    const { namespace } = this;
+    const view = cluster === this.source ? this.sourcePods : this.pods;
+    const name = body.metadata?.name ?? "";
+    await once(cluster.core.createNamespacedPod({ namespace, body }));
+    const missing = (): string | undefined => {
+      const pod = view.get(name);
+      return pod && isReady(pod) ? undefined : `pod ${namespace}/${name} is not ready in ${cluster.name}`;
+    };
+    await stand([view], missing, deadline);
+  }
+
+  private async webPod(cluster: ClusterClient): Promise<{
     terminationGracePeriodSeconds: number;
     containers: { name: string; image: string; ports: { containerPort: number }[] }[];
   }> {
-    const image = await imageLike(this.target, /(^|\/)nginx[:@]/, webImage);
+    const image = await imageLike(cluster, /(^|\/)nginx[:@]/, webImage);
     return { terminationGracePeriodSeconds: 1, containers: [{ name: "web", image, ports: [{ containerPort: 80 }] }] };
   }
 
@@ -397,6 +436,15 @@ export class TestNamespace {
       return `${ready} of ${count} pods of ${labels.app} are ready in ${this.target.name}, namespace ${this.namespace}`;
     };
     await stand([this.pods], missing, deadline);
+  }
+}
+
+/** Creates an object unless an earlier check of this run made it. */
+async function once(creation: Promise<unknown>): Promise<void> {
+  try {
+    await creation;
+  } catch (error) {
+    if (statusOf(error) !== 409) throw error;
   }
 }
 
