@@ -27,8 +27,8 @@ const patienceMs = 120_000;
 
 /**
  * Tries all ways of a request from each node of one cluster to the pods of each node of another. On each node of the
- * source it runs a pod without a proxy, which asks one meshed pod per node of the target for its proxy's admin page. Any
- * answer will do.
+ * source it runs a pod without a proxy, which asks one meshed pod per node of the target whether its proxy is ready. Another
+ * answer does not count: a proxy on the way to the internet may answer for addresses that it does not know.
  *
  * @param namespace of the source, where the pods run for a moment
  * @param signal stops it; the pods are deleted all the same
@@ -119,7 +119,7 @@ async function askFrom(
 function podOf(name: string, node: string, addresses: string[]): V1Pod {
   const script = `
 for address; do
-  (curl -s -o /dev/null --connect-timeout 3 --max-time 6 "http://$address/ready" && echo "\${address%:*}" >> /dev/termination-log) &
+  (curl -s --connect-timeout 3 --max-time 6 "http://$address/ready" | grep -qx ready && echo "\${address%:*}" >> /dev/termination-log) &
 done
 wait`;
   return {
