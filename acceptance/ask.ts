@@ -68,7 +68,23 @@ export async function askEveryName(
   only: (target: Target) => boolean = () => true,
 ): Promise<void> {
   const mesh = await context.mesh();
-  const targets = (await targetsWithPods(mesh)).filter(only);
+  const asked = await askNames(context, figures, (await targetsWithPods(mesh)).filter(only));
+  const answers = await Promise.all(asked.map((one) => answererOf(mesh, one)));
+  const byName = answers.filter(({ target }) => target.kind === "pod");
+  const proven = byName.filter(({ pod }) => pod !== undefined);
+  figures["pods that a log or the page proves to have answered"] = `${proven.length} of ${byName.length}`;
+  const wrong = answers.filter(({ target, pod }) => pod !== undefined && !target.pods.includes(pod));
+  if (wrong.length === 0) return;
+  throw new StepFailed(wrong.map(({ target, pod }) => `${target.host} was answered by pod ${pod}`).join("\n"));
+}
+
+/**
+ * Asks for these names.
+ *
+ * @throws StepFailed when one does not answer within half a minute
+ */
+export async function askNames(context: Context, figures: Figures, targets: readonly Target[]): Promise<Asked[]> {
+  const mesh = await context.mesh();
   for (const { link } of targets) {
     const source = mesh.clusters[link.source];
     if (source) await context.clients.of(source);
@@ -77,13 +93,7 @@ export async function askEveryName(
   figures.names = targets.length;
   const asked = await untilAllAnswer(context, mesh, targets, 30);
   figures["all answered after, s"] = secondsSince(began);
-  const answers = await Promise.all(asked.map((one) => answererOf(mesh, one)));
-  const byName = answers.filter(({ target }) => target.kind === "pod");
-  const proven = byName.filter(({ pod }) => pod !== undefined);
-  figures["pods that a log or the page proves to have answered"] = `${proven.length} of ${byName.length}`;
-  const wrong = answers.filter(({ target, pod }) => pod !== undefined && !target.pods.includes(pod));
-  if (wrong.length === 0) return;
-  throw new StepFailed(wrong.map(({ target, pod }) => `${target.host} was answered by pod ${pod}`).join("\n"));
+  return asked;
 }
 
 /** Which pod answered, if a log or the page tells. It searches all pods of the set, so that it finds a wrong one. */

@@ -10,12 +10,14 @@ export interface Context {
   signal: AbortSignal;
   /** The running mesh, connected on first use. */
   mesh: () => Promise<Mesh>;
+  /** Connects anew at the next use of `mesh`, because the clusters are others. */
+  forgetMesh: () => void;
   /** Path of the user's own `linkerd`. Undefined if it is not installed. */
   linkerd?: string;
   /** Set before the clusters are destroyed. */
   belongings?: Belongings;
   /** Filled when the clusters are up. */
   images: string[];
-  /** Restores the settings that a rotation changed. */
+  /** Restores the settings that steps changed. */
   restoreSettings: () => void;
 }

@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { parseDocument } from "yaml";
 import { say, UserError } from "../lib/run";
 import { stackEnvironment } from "../stacks/environment";
-import { chooseRuntime, project, readStackFile } from "../stacks/stackFile";
+import { chooseRuntime, readStackFile } from "../stacks/stackFile";
 import { dockerProblem } from "../components/clusters/lifecycle/k3d";
 import { type AcceptanceArguments, parseArguments } from "./arguments";
 import { Clients } from "./client";
@@ -14,6 +13,7 @@ import { connectMesh, type Mesh } from "./mesh";
 import { Product } from "./product";
 import { json, junit, type Report, row, summary } from "./report";
 import { runSteps, verdict } from "./runner";
+import { rememberSettings } from "./settings";
 import { steps } from "./steps";
 import { versionsOf } from "./versions";
 
@@ -90,6 +90,7 @@ async function runAll(told: AcceptanceArguments, product: Product, linkerd: stri
       });
       return mesh;
     },
+    forgetMesh: () => (mesh = undefined),
     linkerd,
     images: [],
     restoreSettings: rememberSettings(readStackFile(stack).file),
@@ -124,23 +125,4 @@ async function runAll(told: AcceptanceArguments, product: Product, linkerd: stri
 function write(file: string, text: string): void {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(file, text);
-}
-
-/**
- * Reads the settings that a rotation writes into the stack's file. After the stack is destroyed, they must not stay.
- *
- * @returns a function that restores them
- */
-export function rememberSettings(file: string): () => void {
-  const keys = ["trustAnchors", "issuerGeneration"].map((key) => ["config", `${project}:${key}`]);
-  const read = () => parseDocument(fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "");
-  const before = read();
-  return () => {
-    const now = read();
-    for (const key of keys) {
-      if (before.hasIn(key)) now.setIn(key, before.getIn(key));
-      else if (now.hasIn(key)) now.deleteIn(key);
-    }
-    if (fs.existsSync(file)) fs.writeFileSync(file, now.toString());
-  };
 }

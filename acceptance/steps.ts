@@ -1,6 +1,7 @@
 import type { Context } from "./context";
 import { destroySteps } from "./steps/destroy";
 import { faultSteps } from "./steps/faults";
+import { modeSteps } from "./steps/modes";
 import { rotationSteps } from "./steps/rotation";
 import { scaleSteps } from "./steps/scale";
 import { upSteps } from "./steps/up";
@@ -14,5 +15,6 @@ export const steps: readonly Step<Context>[] = [
   ...scaleSteps,
   ...rotationSteps,
   ...faultSteps,
+  ...modeSteps,
   ...destroySteps,
 ];

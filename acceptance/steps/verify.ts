@@ -24,29 +24,36 @@ export function readAnswers(text: string): { figures: Figures; unreasoned: strin
   };
 }
 
+/**
+ * Runs the checks and counts the answers.
+ *
+ * @throws StepFailed for a no, and for a check that does not apply without a reason
+ */
+export async function runVerify({ product }: Context, figures: Figures): Promise<void> {
+  const file = product.keep("verify.json", "");
+  let failure: Error | undefined;
+  try {
+    await product.script("verify", product.stack, "--json", file);
+  } catch (error) {
+    failure = error instanceof Error ? error : new Error(String(error));
+  }
+  const text = fs.readFileSync(file, "utf8");
+  // Without a report, verify stopped before it asked.
+  if (text === "") throw failure ?? new StepFailed("npm run verify wrote no report");
+  const { unreasoned, no, ...answers } = readAnswers(text);
+  Object.assign(figures, answers.figures);
+  if (no.length > 0) throw new StepFailed(no.join("\n"));
+  if (failure !== undefined) throw failure;
+  if (unreasoned.length > 0) throw new StepFailed(`without a reason: ${unreasoned.join(", ")}`);
+}
+
 export const verifySteps: Step<Context>[] = [
   {
     id: "verify",
     title: "npm run verify",
     asserts: "it succeeds without a no, and gives a reason for every check that does not apply",
     needs: ["up-from-nothing"],
-    async run({ product }, figures) {
-      const file = product.keep("verify.json", "");
-      let failure: Error | undefined;
-      try {
-        await product.script("verify", product.stack, "--json", file);
-      } catch (error) {
-        failure = error instanceof Error ? error : new Error(String(error));
-      }
-      const text = fs.readFileSync(file, "utf8");
-      // Without a report, verify stopped before it asked.
-      if (text === "") throw failure ?? new StepFailed("npm run verify wrote no report");
-      const { unreasoned, no, ...answers } = readAnswers(text);
-      Object.assign(figures, answers.figures);
-      if (no.length > 0) throw new StepFailed(no.join("\n"));
-      if (failure !== undefined) throw failure;
-      if (unreasoned.length > 0) throw new StepFailed(`without a reason: ${unreasoned.join(", ")}`);
-    },
+    run: runVerify,
   },
   {
     id: "linkerd-check",
