@@ -6,12 +6,19 @@
  * where the real ones cannot be had. Simulated pods leave the traffic unproved.
  */
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { after, before, test } from "node:test";
 import { type Step, succeeded, TestStack } from "../lib/stack";
 
 let stack: TestStack;
 before(async () => {
-  stack = await TestStack.create({ "mesh:runtime": "kwok", "mesh:network": "flat", "mesh:links": { hub: "east" } });
+  const settings = { "mesh:network": "flat", "mesh:links": { hub: "east" }, "mesh:manifests": "topology" };
+  stack = await TestStack.create({ "mesh:runtime": "kwok", ...settings });
+  // No folder for the clusters that come and go: one without its cluster is refused.
+  fs.cpSync(path.join(stack.checkout, "manifests/east"), path.join(stack.checkout, "topology/east"), {
+    recursive: true,
+  });
 });
 after(() => stack.end());
 
