@@ -81,10 +81,7 @@ export function describe({ name, curl = [] }: Stack, status: MeshStatus, seconds
     `Stack ${name} is up after ${seconds} s.`,
     "",
     statusText(status, painter(process.stdout)),
-    "",
-    ...(status.clusters.every(({ isSimulated }) => isSimulated)
-      ? ["No traffic flows between simulated pods. With Docker: npm start -- dev"]
-      : ["Try:", ...curl.map((command) => `  ${command}`)]),
+    ...tries(curl, status),
     "",
     "Next:",
     `  npm run view${other}    the same as a page that follows the clusters`,
@@ -92,4 +89,11 @@ export function describe({ name, curl = [] }: Stack, status: MeshStatus, seconds
     `  eval "$(npm run -s env${other})"   then pulumi preview, pulumi up, ... by hand`,
     `  npm stop${other}`,
   ].join("\n");
+}
+
+/** Requests to pods of StatefulSets by name. A stack may have none. */
+function tries(curl: string[], { clusters }: MeshStatus): string[] {
+  if (clusters.every(({ isSimulated }) => isSimulated))
+    return ["", "No traffic flows between simulated pods. With Docker: npm start -- dev"];
+  return curl.length > 0 ? ["", "Try:", ...curl.map((command) => `  ${command}`)] : [];
 }
