@@ -21,6 +21,7 @@ const layers = {
   timeline: ["lib", "config", "tools", "stacks"],
   bench: ["lib", "config", "components", "tools", "stacks"],
   acceptance: ["lib", "config", "components", "tools", "verify", "stacks"],
+  examples: ["lib", "config"],
   cli: ["lib", "config", "tools", "verify", "status", "view", "stacks", "timeline", "bench", "acceptance"],
 };
 const indexMayImport = ["lib", "config", "components"];
