@@ -4,6 +4,7 @@ import * as path from "node:path";
 import { readYaml } from "../config/kubectlYaml";
 import type { Manifest } from "../config/manifests";
 import { RefusedError } from "../config/settings";
+import { contentOf } from "../lib/contents";
 import { exists, writePrivately } from "../lib/files";
 import { exclusively } from "../lib/locks";
 import { cacheDirectory } from "../lib/paths";
@@ -38,7 +39,7 @@ const layout = 1;
  */
 export async function renderChart(args: RenderingArgs): Promise<Manifest[]> {
   const { chart, ...told } = args;
-  const digest = createHash("sha256").update(JSON.stringify([layout, told, contentOf(chart)])).digest("hex"); // prettier-ignore
+  const digest = createHash("sha256").update(JSON.stringify([layout, told, digestOf(chart)])).digest("hex"); // prettier-ignore
   const kept = path.join(cacheDirectory(), "rendered", `${args.release}-${digest.slice(0, 16)}.json`);
   if (!(await exists(kept))) {
     const objects = await template(args);
@@ -82,24 +83,11 @@ async function helm(args: string[], values: unknown): Promise<string> {
   }
 }
 
-const contents = new Map<string, string>();
+const digests = new Map<string, string>();
 
-/** A digest of a file, or of a directory's files and their names. Read once. */
-function contentOf(place: string): string {
-  const known = contents.get(place);
-  if (known) return known;
-  const hash = createHash("sha256");
-  for (const file of filesOf(place)) {
-    const content = fs.readFileSync(file);
-    hash.update(`${path.relative(place, file)} ${content.length}\n`).update(content);
-  }
-  const content = hash.digest("hex");
-  contents.set(place, content);
-  return content;
-}
-
-function filesOf(place: string): string[] {
-  if (!fs.statSync(place).isDirectory()) return [place];
-  const entries = fs.readdirSync(place, { recursive: true }).map((entry) => path.join(place, String(entry)));
-  return entries.filter((entry) => fs.statSync(entry).isFile()).sort();
+/** The digest of a chart's content. All clusters have the same charts, so it is read once. */
+function digestOf(chart: string): string {
+  const digest = digests.get(chart) ?? contentOf(chart);
+  digests.set(chart, digest);
+  return digest;
 }

@@ -6,6 +6,7 @@ import { exists } from "../lib/files";
 import { request } from "../lib/http";
 import { cacheDirectory } from "../lib/paths";
 import { outputOf } from "../lib/run";
+import { copyCharts } from "./checkout";
 import { chartNames, type ChartName, type ChartSource, RefusedError } from "./settings";
 
 /** Path of each chart on this machine: a directory or an archive. Helm accepts both. */
@@ -22,7 +23,10 @@ export async function findCharts(
   source: ChartSource,
   cache = path.join(cacheDirectory(), "charts"),
 ): Promise<ChartPaths> {
-  if ("directory" in source) return paths((chart) => path.join(source.directory, chart));
+  if (!("repository" in source)) {
+    const directory = "directory" in source ? source.directory : await copyCharts(source, cache);
+    return paths((chart) => path.join(directory, chart));
+  }
   const { repository, version } = source;
   // Another repository may have a different chart of the same name and version.
   const folder = path.join(cache, createHash("sha256").update(repository).digest("hex").slice(0, 12));

@@ -89,6 +89,7 @@ export const shape = {
   linkerdVersion: text.regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, "a chart version such as 2026.8.3 (which is edge-26.8.3)"),
   chartRepository: text.regex(/^(https?|oci):\/\/\S+$/, "the http, https or oci URL of a Helm repository"),
   chartDirectory: text,
+  linkerdCheckout: text,
   chartValues: z.partialRecord(
     z.enum(chartNames, `one of ${chartNames.join(", ")}`),
     z.record(z.string(), z.unknown(), "a mapping of values"),
@@ -210,6 +211,14 @@ export const about: Record<SettingName, About> = {
     otherwise: "none",
     next: "pulumi config set chartDirectory <directory>",
     example: "../charts",
+  },
+  linkerdCheckout: {
+    description:
+      "Directory with the source of linkerd2: its charts, and the images that its bin/docker-build made. Not with a chartDirectory, another repository or version",
+    otherwise: "none",
+    runtimes: ["k3d", "kwok"],
+    next: "pulumi config set linkerdCheckout <directory>",
+    example: "../linkerd2",
   },
   chartValues: {
     description: "More values for Linkerd's charts, by chart. Values that the program sets are refused",

@@ -4,6 +4,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type * as z from "zod";
 import { isMapping } from "../lib/mapping";
+import { type Checkout, checkoutTag, missingInCheckout } from "./checkout";
 import { gatewayValues } from "./gatewayPorts";
 import { type ClusterManifests, readManifests } from "./manifests";
 import {
@@ -35,8 +36,8 @@ export interface LinkSetting {
   target: string;
 }
 
-/** Where the charts come from: a directory with one folder per chart, or a Helm repository. */
-export type ChartSource = { directory: string } | { repository: string; version: string };
+/** Where the charts come from: a directory with one folder per chart, Linkerd's source, or a Helm repository. */
+export type ChartSource = { directory: string } | Checkout | { repository: string; version: string };
 
 /** Everything a user can set, checked. */
 export interface Settings {
@@ -138,7 +139,8 @@ interface Problem {
  */
 export function checkSettings(raw: RawSettings, root: string, shellCharts?: string): Settings {
   const set = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined));
-  const given: RawSettings = { ...(shellCharts && { chartDirectory: shellCharts }), ...set };
+  const usesShell = shellCharts && set.linkerdCheckout === undefined;
+  const given: RawSettings = { ...(usesShell && { chartDirectory: shellCharts }), ...set };
   const result = schema.safeParse(given);
   const problems = result.success ? [] : problemsOf(result.error.issues, given);
   const faulty = new Set(problems.map(({ setting }) => setting));
@@ -168,9 +170,10 @@ export function checkSettings(raw: RawSettings, root: string, shellCharts?: stri
       refuse(name, path, `the clusters ${clusters.join(", ")}`, `pulumi config rm --path '${shownPath(path)}'`);
     }
   }
-  for (const name of set.chartDirectory === undefined ? [] : (["chartRepository", "linkerdVersion"] as const)) {
-    if (given[name] === undefined || given[name] === about[name].default) continue;
-    refuse(name, [name], "its default, because chartDirectory names the charts", `pulumi config rm ${name}`);
+  const namer = (["linkerdCheckout", "chartDirectory"] as const).find((name) => set[name] !== undefined);
+  for (const name of namer ? (["chartDirectory", "chartRepository", "linkerdVersion"] as const) : []) {
+    if (name === namer || given[name] === undefined || given[name] === about[name].default) continue;
+    refuse(name, [name], `its default, because ${namer} names the charts`, `pulumi config rm ${name}`);
   }
   const manifestDirectory = valueOf("manifests") ?? "manifests";
   const { manifests, complaints, ignored } = readManifests(path.resolve(root, manifestDirectory), clusters);
@@ -339,6 +342,8 @@ function checkCharts(
   root: string,
   refuse: Refuse,
 ): ChartSource {
+  const linkerdCheckout = valueOf("linkerdCheckout");
+  if (linkerdCheckout !== undefined) return checkCheckout(path.resolve(root, linkerdCheckout), refuse);
   const chartDirectory = valueOf("chartDirectory");
   if (chartDirectory === undefined) {
     return {
@@ -353,6 +358,22 @@ function checkCharts(
     refuse("chartDirectory", ["chartDirectory"], allowed, about.chartDirectory.next);
   }
   return { directory };
+}
+
+function checkCheckout(checkout: string, refuse: Refuse): Checkout {
+  const next = "git clone https://github.com/linkerd/linkerd2 <directory>";
+  const allowed = (problem: string) => `a directory with the source of linkerd2; ${problem}`;
+  const missing = missingInCheckout(checkout);
+  if (missing !== undefined) {
+    refuse("linkerdCheckout", ["linkerdCheckout"], allowed(`${missing} is missing`), next);
+    return { checkout, tag: "" };
+  }
+  try {
+    return { checkout, tag: checkoutTag(checkout) };
+  } catch (error) {
+    refuse("linkerdCheckout", ["linkerdCheckout"], allowed(`bin/root-tag fails: ${(error as Error).message.trim()}`), next); // prettier-ignore
+    return { checkout, tag: "" };
+  }
 }
 
 /** Used with network flat only. */

@@ -7,10 +7,11 @@ import { isOffered } from "./findTools";
 
 /**
  * The kwok runtime uses the real charts if their repository answers or they are cached, and the stand-ins otherwise. If
- * a chart directory is set, or with any other runtime, the settings decide.
+ * a checkout or a chart directory is set, or with any other runtime, the settings decide.
  */
 export async function chooseCharts(runtime: Runtime, get: (setting: string) => unknown): Promise<Environment> {
-  if (process.env.MESH_CHART_DIRECTORY || get("chartDirectory") || runtime !== "kwok") return {};
+  if (runtime !== "kwok" || get("linkerdCheckout") || get("chartDirectory")) return {};
+  if (process.env.MESH_CHART_DIRECTORY) return {};
   const repository = String(get("chartRepository"));
   if (repository.startsWith("oci://")) return {};
   if (isChartKept(String(get("linkerdVersion"))) || (await isOffered(`${repository}/index.yaml`))) {

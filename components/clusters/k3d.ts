@@ -1,6 +1,7 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { checkoutImages } from "../../config/checkout";
 import type { ClusterPlan } from "../../config/plan";
 import type { Settings } from "../../config/settings";
 import { type Cluster, inCluster } from "./cluster";
@@ -12,7 +13,7 @@ import { program } from "./program";
 /** Settings of k3d clusters. */
 export type K3dOptions = Pick<
   Settings,
-  "nodeImage" | "images" | "registryMirror" | "caFile" | "k3sArgs" | "servers" | "agents" | "ports"
+  "charts" | "nodeImage" | "images" | "registryMirror" | "caFile" | "k3sArgs" | "servers" | "agents" | "ports"
 >;
 
 export function k3dSpec(plan: ClusterPlan, network: K3dNetwork, options: K3dOptions): K3dSpec {
@@ -53,7 +54,11 @@ export class K3dCluster extends pulumi.ComponentResource implements Cluster {
       kubeconfig: this.kubeconfig,
       provider: this.provider,
       clusterResource: this.clusterResource,
-    } = localCluster(name, { runtime: "k3d", spec, owner }, { parent: this, dependsOn: [network] }));
+    } = localCluster(
+      name,
+      { runtime: "k3d", spec, owner, ...("checkout" in options.charts && { images: checkoutImages(options.charts) }) },
+      { parent: this, dependsOn: [network] },
+    ));
     freshDns(name, plan.domain, inCluster(this, this));
     const peerNodes = args.peers.flatMap((peer) => nodesOf(k3dSpec(peer, network, options)));
     if (plan.ranges && peerNodes.length > 0) podRoutes(name, peerNodes, inCluster(this, this));

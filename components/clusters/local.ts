@@ -11,6 +11,8 @@ export interface LocalClusterArgs {
   runtime: "k3d" | "kwok";
   /** All that the program needs. Any change replaces the cluster. */
   spec: LocalSpec;
+  /** Images of the local Docker engine to import before anything runs in the cluster. A change keeps the cluster. */
+  images?: string[];
   /** Its owner. Only the owner may delete it. Example: `stack dev of /home/alice/mesh` */
   owner: string;
 }
@@ -45,6 +47,7 @@ export function localCluster(
   opts: Options,
 ): { kubeconfig: pulumi.Output<string>; provider: k8s.Provider; clusterResource: command.local.Command } {
   const clusterResource = ownedCommand(name, "create", args, { ...opts, dependsOn: [claim(name, args, opts)] });
+  const images = args.images ? [importImages(name, args, clusterResource, opts.parent)] : [];
   const reader = new command.local.Command(
     `${name}-kubeconfig`,
     {
@@ -56,7 +59,7 @@ export function localCluster(
     },
     {
       parent: opts.parent,
-      dependsOn: clusterResource,
+      dependsOn: [clusterResource, ...images],
       deletedWith: clusterResource,
       additionalSecretOutputs: ["stdout"],
     },
@@ -79,6 +82,24 @@ export function localCluster(
     { parent: opts.parent, deletedWith: clusterResource },
   );
   return { kubeconfig, provider, clusterResource };
+}
+
+function importImages(
+  name: string,
+  args: LocalClusterArgs,
+  clusterResource: command.local.Command,
+  parent: pulumi.Resource,
+): command.local.Command {
+  return new command.local.Command(
+    `${name}-images`,
+    {
+      create: program(programOf(args), "import-images"),
+      environment: { ...environmentOf(args), MESH_IMAGES: JSON.stringify(args.images) },
+      triggers: [clusterResource.id, ...(args.images ?? [])],
+      addPreviousOutputInEnv: false,
+    },
+    { parent, dependsOn: clusterResource, deletedWith: clusterResource },
+  );
 }
 
 /** A Command that represents the cluster: deleting it deletes the cluster. */

@@ -4,7 +4,7 @@ import { gatewayApiProblem } from "./existing";
 import { type LocalRuntime, problem, wake } from "./lifecycle/check";
 import { hostNetworks, rangeClash } from "./lifecycle/hostNetworks";
 import { inotifyProblem, otherNodes } from "./lifecycle/inotify";
-import { dockerProblem, imagesProblem, k3d, networkProblem } from "./lifecycle/k3d";
+import { checkoutProblem, dockerProblem, imagesProblem, k3d, networkProblem } from "./lifecycle/k3d";
 import { kwok } from "./lifecycle/kwok";
 import { proxyProblem } from "./lifecycle/proxy";
 import { whichProgram } from "../../lib/files";
@@ -50,6 +50,7 @@ export async function preflight({ plan, settings, owner }: ClustersArgs): Promis
             networkProblem(plan.network, owner),
             // Existing clusters have imported them, so the local copies may be gone.
             clusters.every(({ found }) => found) ? undefined : imagesProblem(settings.images),
+            "checkout" in plan.charts ? checkoutProblem(plan.charts) : undefined,
             nodesProblem(plan, settings),
             // Ranges of existing clusters are routed already, and they cannot change.
             rangesProblem(

@@ -471,6 +471,27 @@ test("workloads are the manifests as written, and restart when the certificates 
   assert.deepEqual(environment, { MESH_CLUSTER_NAME: "west" });
 });
 
+test("a checkout's images are imported before anything runs in a k3d cluster, and new ones keep the cluster", async () => {
+  const withTag = (tag: string) =>
+    register(false, "k3d", async (plan, settings) => {
+      const charts = await renderCharts("mesh", { plan, settings, paths });
+      return new Mesh("mesh", {
+        plan,
+        settings: { ...settings, charts: { checkout: "/linkerd2", tag } },
+        charts,
+        owner,
+      });
+    });
+  const [first, second] = [await withTag("git-1"), await withTag("git-2")];
+  const command = (registered: Registration, name: string) => one(registered, "command:local:Command", name);
+  const { create, environment } = command(first, "mesh-west-images") as { create: string; environment: Properties };
+  assert.match(create, /lifecycle\/k3d\.ts import-images$/);
+  assert.equal(environment.MESH_IMAGES, '["cr.l5d.io/linkerd/controller:git-1","cr.l5d.io/linkerd/proxy:git-1"]');
+  assert.notDeepEqual(command(second, "mesh-west-images").triggers, command(first, "mesh-west-images").triggers);
+  assert.deepEqual(command(second, "mesh-west"), command(first, "mesh-west"));
+  assert.ok(!update.asked.some(({ name }) => name.endsWith("-images")), "without a checkout");
+});
+
 test("a k3d cluster's DNS answers for its own domain may not be cached; kwok has no DNS", () => {
   const { metadata, data } = one(update, ":ConfigMap", "mesh-east-dns") as Record<string, Properties>;
   assert.deepEqual(metadata, { name: "coredns-custom", namespace: "kube-system" });

@@ -458,7 +458,15 @@ test("property: any input is either accepted, or refused with the next command",
   const value = fc.oneof(fc.anything(), fc.constantFrom("east", "kwok", 1, [1], ["east", "west"], { source: "east" }));
   const keys = [
     ...["runtime", "clusters", "orgDomain", "links", "manifests", "linkerdVersion", "chartRepository"],
-    ...["chartDirectory", "proxyLogLevel", "webhookFailurePolicy", "trustAnchors", "issuerGeneration", "portBase"],
+    ...[
+      "chartDirectory",
+      "linkerdCheckout",
+      "proxyLogLevel",
+      "webhookFailurePolicy",
+      "trustAnchors",
+      "issuerGeneration",
+      "portBase",
+    ],
     ...["nodeImage", "images", "registryMirror", "existing", "chartValues", "k3sArgs", "installGatewayApi"],
   ];
   fc.assert(

@@ -11,6 +11,7 @@ import { outputOf, UserError } from "../../../lib/run";
 import { runVerb } from "../../../lib/verbs";
 import { endOrphanedPlugins } from "../../../lib/orphanedPlugins";
 import { isLoopback } from "../../../lib/ports";
+import { type Checkout, checkoutImages } from "../../../config/checkout";
 import { proxyFlags } from "./proxy";
 import { type K3dSpec, type LocalSpec, nodesOf, variable } from "./spec";
 
@@ -55,7 +56,7 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
     // Without a timeout k3d waits forever for a server that dies at its start. With one it rolls everything back.
     ...["--wait", "--timeout", createTimeout],
   ]);
-  if (spec.images.length > 0) await Promise.all(nodesOf(spec).map((node) => importImages(node, spec.images)));
+  if (spec.images.length > 0) await importIntoAll(spec, spec.images);
 
   const kubeconfig = await standalone(await runK3d(spec.name, ["kubeconfig", "get", spec.name]), spec.context);
   await addContext(kubeconfig);
@@ -69,6 +70,10 @@ async function certificateFlags({ name, caFile }: K3dSpec): Promise<string[]> {
   const copy = path.join(clusterDirectory(name), "ca.pem");
   await fs.copyFile(path.resolve(root, caFile.path), copy);
   return ["--volume", `${copy.replaceAll("@", "\\@")}:/etc/ssl/certs/mesh-ca.pem@server:*;agent:*`];
+}
+
+async function importIntoAll(spec: K3dSpec, images: string[]): Promise<void> {
+  await Promise.all(nodesOf(spec).map((node) => importImages(node, images)));
 }
 
 /**
@@ -196,6 +201,25 @@ async function socketEnvironment(): Promise<Record<string, string>> {
  * Why these images cannot be imported into a node, or undefined. Example: `await imagesProblem(["my/app:1"])`
  */
 export async function imagesProblem(images: string[]): Promise<string | undefined> {
+  const missing = await missingImages(images);
+  if (missing.length === 0) return undefined;
+  return (
+    `images names ${missing.join(", ")}, which the local Docker engine does not have. ` +
+    `Next: docker pull ${missing[0]}, or docker build --tag ${missing[0]} .`
+  );
+}
+
+/** Why a checkout's images cannot be imported into a node, or undefined. */
+export async function checkoutProblem({ checkout, tag }: Checkout): Promise<string | undefined> {
+  const missing = await missingImages(checkoutImages({ tag }));
+  if (missing.length === 0) return undefined;
+  return (
+    `linkerdCheckout is ${checkout}, but the local Docker engine does not have its images ${missing.join(", ")}. ` +
+    `Next: (cd ${checkout} && bin/docker-build-proxy && bin/docker-build-controller)`
+  );
+}
+
+async function missingImages(images: string[]): Promise<string[]> {
   const missing: string[] = [];
   for (const image of images) {
     await outputOf("docker", ["image", "inspect", "--format", "{{.Id}}", image]).catch((error: Error) => {
@@ -203,11 +227,7 @@ export async function imagesProblem(images: string[]): Promise<string | undefine
       missing.push(image);
     });
   }
-  if (missing.length === 0) return undefined;
-  return (
-    `images names ${missing.join(", ")}, which the local Docker engine does not have. ` +
-    `Next: docker pull ${missing[0]}, or docker build --tag ${missing[0]} .`
-  );
+  return missing;
 }
 
 async function createNetwork(name: string, owner: string): Promise<void> {
@@ -282,6 +302,7 @@ if (require.main === module) {
     claim: cluster((spec) => claim(k3d, spec, owner)),
     create: cluster((spec) => create(spec, owner)),
     update: () => Promise.resolve(),
+    "import-images": cluster((spec) => importIntoAll(spec, JSON.parse(variable("MESH_IMAGES")) as string[])),
     delete: cluster((spec) => remove(spec, owner)),
     kubeconfig: cluster(async ({ name }) => void process.stdout.write(await fs.readFile(ownKubeconfig(name), "utf8"))),
     "create-network": () => createNetwork(variable("MESH_NETWORK"), owner),
