@@ -34,7 +34,7 @@ const links = async () =>
 
 /** The steps that touch neither one of these clusters nor a link to or from one. */
 function others(steps: Step[], clusters: string[]): string[] {
-  const own = new RegExp(`(^mesh-|-to-|controller-|probe-)(${clusters.join("|")})\\b`);
+  const own = new RegExp(`-(${clusters.join("|")})\\b`);
   return steps.filter(({ name }) => !own.test(name)).map(({ op, name }) => `${op} ${name}`);
 }
 
