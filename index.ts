@@ -8,7 +8,7 @@ import { refuseFaultyFields } from "./config/fields";
 import { makePlan } from "./config/plan";
 import { preflight } from "./components/clusters/preflight";
 import { readSettings } from "./config/settings";
-import { portsInState } from "./config/state";
+import { madeClusters } from "./config/state";
 
 // Stack traces are off by default. Set MESH_STACK_TRACES=1 to see them. Pulumi's SDK records the full stack trace of
 // each resource in the state, regardless of the limit. Node.js 20 takes some fifteen seconds to print one.
@@ -19,7 +19,7 @@ async function program() {
   const settings = readSettings();
   await refuseFaultyFields(settings.manifests, settings.runtime);
   const stack = pulumi.getStack();
-  const plan = makePlan(stack, settings, await portsInState(stack));
+  const plan = makePlan(stack, settings, await madeClusters(stack));
   const owner = `stack ${plan.stack} of ${process.cwd()}`;
   const [paths] = await Promise.all([
     findCharts(plan.charts),
@@ -36,6 +36,7 @@ async function program() {
   tellIgnoredFiles(settings);
   return {
     runtime: plan.runtime,
+    slots: plan.slots,
     clusters: mesh.clusters,
     links: plan.links.map(({ source, target }) => ({ source: source.name, target: target.name })),
     mirrors: plan.mirrors,

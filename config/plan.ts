@@ -5,6 +5,7 @@ import { missingNamespaces } from "./namespaces";
 import { clustersIn, type Ranges, rangesAt } from "./ranges";
 import { physicalNameOf } from "./physicalName";
 import { type Slots, slotsOf } from "./slots";
+import type { MadeClusters } from "./state";
 import { stackNameProblem } from "./stackName";
 import type { ChartSource, Runtime, Settings } from "./settings";
 import { RefusedError } from "./settings";
@@ -55,6 +56,8 @@ export interface Plan {
   /** The Docker network shared by k3d's clusters. Example: `multicluster-example` */
   network: string;
   clusters: ClusterPlan[];
+  /** The place of each local cluster. The state keeps it for the next update. */
+  slots: Slots;
   links: LinkPlan[];
   trust: TrustPlan;
   charts: ChartSource;
@@ -72,29 +75,33 @@ const portsPerCluster: Record<Runtime, number> = { k3d: 1, kwok: 6, existing: 0 
 /**
  * Plans a stack.
  *
- * @param made first host port of each cluster that the stack has, by context: it keeps its ports and ranges
+ * @param made the clusters that the stack has: they keep their places, and with them their ports and ranges
  * @throws RefusedError when the stack's name leads to names that a runtime or Kubernetes would refuse
  * @example makePlan("alice", settings).clusters[0].physicalName // "alice-east"
  */
-export function makePlan(stack: string, settings: Settings, made: Record<string, number> = {}): Plan {
+export function makePlan(stack: string, settings: Settings, made: MadeClusters = { ports: {} }): Plan {
   const perCluster = portsPerCluster[settings.runtime];
   const base = settings.portBase ?? defaultPortBase(stack);
   const problems: string[] = [];
   const contextOf = (name: string) => `${settings.runtime}-${physicalNameOf(stack, name)}`;
-  const slots = slotsOf(settings.clusters.map(contextOf), takenSlots(made, base, perCluster));
+  const others = Object.entries(made.ports).filter(([context]) => !context.startsWith(`${settings.runtime}-`));
+  const foreign = new Set(others.flatMap(([, ports]) => ports));
+  const portsAt = (slot: number) => Array.from({ length: perCluster }, (_, port) => base + slot * perCluster + port);
+  const slots = slotsOf(
+    settings.runtime === "existing" ? [] : settings.clusters.map(contextOf),
+    made.slots ?? slotsByPorts(made.ports, base, perCluster),
+    (slot) => portsAt(slot).some((port) => foreign.has(port)),
+  );
 
   const clusters = settings.clusters.map((name): ClusterPlan => {
     const existing = settings.runtime === "existing" ? settings.existing[name] : undefined;
-    const slot = slots[contextOf(name)] as number;
+    const slot = slots[contextOf(name)] ?? 0;
     return {
       name,
       domain: existing ? (existing.domain ?? "cluster.local") : `${name}.${settings.orgDomain}`,
       physicalName: physicalNameOf(stack, name),
       context: existing?.context ?? contextOf(name),
-      ports: [
-        ...Array.from({ length: perCluster }, (_, port) => base + slot * perCluster + port),
-        ...(settings.ports[name] as string[]).map(publishedPort),
-      ],
+      ports: [...portsAt(slot), ...(settings.ports[name] as string[]).map(publishedPort)],
       ...(settings.runtime === "k3d" && settings.network === "flat" && { ranges: rangesAt(settings.flatRange, slot) }),
       manifests: settings.manifests[name] ?? [],
       targets: settings.links.filter((link) => link.source === name).map((link) => link.target),
@@ -116,7 +123,7 @@ export function makePlan(stack: string, settings: Settings, made: Record<string,
     );
   }
 
-  const needed = Math.max(...Object.values(slots)) + 1;
+  const needed = Math.max(0, ...Object.values(slots)) + 1;
   const enough = clustersIn(settings.flatRange);
   if (settings.runtime === "k3d" && settings.network === "flat" && needed > enough) {
     problems.push(
@@ -141,6 +148,7 @@ export function makePlan(stack: string, settings: Settings, made: Record<string,
     runtime: settings.runtime,
     network: networkOf(stack),
     clusters,
+    slots,
     links,
     trust: planTrust(settings),
     charts: settings.charts,
@@ -156,10 +164,10 @@ export function makePlan(stack: string, settings: Settings, made: Record<string,
   };
 }
 
-/** The slots of the clusters that were made with this base. */
-function takenSlots(made: Record<string, number>, base: number, perCluster: number): Slots {
-  const slots = Object.entries(made).map(([context, port]) => [context, (port - base) / perCluster] as const);
-  return Object.fromEntries(slots.filter(([, slot]) => Number.isInteger(slot) && slot >= 0));
+/** The places of clusters whose state has their ports only. They were made with the present base, if they fit. */
+function slotsByPorts(made: MadeClusters["ports"], base: number, perCluster: number): Slots {
+  const slots = Object.entries(made).map(([context, [first = 0]]) => [context, (first - base) / perCluster] as const);
+  return Object.fromEntries(slots.filter(([, slot]) => Number.isInteger(slot) && slot >= 0 && slot < 64));
 }
 
 /** Example: 8080 of `8080:80` */

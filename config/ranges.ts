@@ -11,7 +11,7 @@ export interface Ranges {
 /** Length of the prefix of each cluster's ranges. */
 const prefix = 18;
 
-const privateRanges = rangesOf(["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"]);
+const privateRanges = rangesOf(["10.0.0.0/8", "100.64.0.0/10"]);
 
 /** How many clusters a range is enough for. Example: 32 for `10.64.0.0/12` */
 export function clustersIn(range: string): number {
@@ -20,7 +20,9 @@ export function clustersIn(range: string): number {
 
 /** Why a text is no range that clusters can share, or undefined. */
 export function rangeProblem(range: string): string | undefined {
-  const allowed = "a private IPv4 range with a prefix of 8 to 17 bits, such as 10.64.0.0/12";
+  const allowed =
+    "a range of 10.0.0.0/8 or 100.64.0.0/10 with a prefix of 8 to 17 bits, such as 10.64.0.0/12 (Docker takes its networks " +
+    "from the other private ranges)";
   const read = rangeOf(range);
   if (!read || read.prefix < 8 || read.prefix > 17) return allowed;
   if (!privateRanges.some((one) => contains(one, read))) return allowed;

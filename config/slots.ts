@@ -2,20 +2,22 @@
 export type Slots = Record<string, number>;
 
 /**
- * Gives each cluster a place. Clusters that are in the state keep theirs, so that a removed cluster leaves the others
- * alone. A new one gets the first place that no cluster of the state has, also none that this update removes: Pulumi
- * makes new clusters before it deletes old ones.
+ * Gives each cluster a place. One that was made keeps its place, so that a removed cluster leaves the others alone. A new
+ * one gets the first place that nobody has.
  *
- * @example slotsOf(["k3d-b", "k3d-c"], { "k3d-a": 0, "k3d-b": 1 }) // { "k3d-b": 1, "k3d-c": 2 }
+ * @param made the places of the stack's clusters, also of those that this update removes: Pulumi makes new clusters before
+ *   it deletes old ones
+ * @param isTaken whether a place's ports belong to a cluster of another runtime
+ * @example slotsOf(["k3d-b", "k3d-c"], { "k3d-a": 0, "k3d-b": 1 }, () => false) // { "k3d-b": 1, "k3d-c": 2 }
  */
-export function slotsOf(clusters: readonly string[], taken: Slots): Slots {
-  const used = new Set(Object.values(taken));
-  const slots: Slots = Object.create(null) as Slots;
-  for (const name of clusters) {
-    let slot = Object.hasOwn(taken, name) ? taken[name] : undefined;
-    for (let next = 0; slot === undefined; next++) if (!used.has(next)) slot = next;
+export function slotsOf(contexts: readonly string[], made: Slots, isTaken: (slot: number) => boolean): Slots {
+  const used = new Set(Object.values(made));
+  const slots: Slots = {};
+  for (const context of contexts) {
+    let slot = made[context];
+    for (let next = 0; slot === undefined; next++) if (!used.has(next) && !isTaken(next)) slot = next;
     used.add(slot);
-    slots[name] = slot;
+    slots[context] = slot;
   }
   return slots;
 }

@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { Slots } from "./slots";
 
 /** The outputs of the resources that the stack's state holds, by URN. Those of a Command contain its inputs. */
 export async function readState(stack: string): Promise<Record<string, Record<string, unknown> | undefined>> {
@@ -15,15 +16,28 @@ export async function urnsInState(stack: string): Promise<string[]> {
   return Object.keys(await readState(stack));
 }
 
+/** What the state says about the stack's local clusters, by context. */
+export interface MadeClusters {
+  /** Undefined for a stack of an older version, and after a first update that failed. */
+  slots?: Slots;
+  /** All host ports. Also of clusters whose creation failed. */
+  ports: Record<string, number[]>;
+}
+
 /**
- * First host port of each local cluster of the stack, by context. Also of those whose creation failed.
+ * The places and ports of the local clusters that the stack has.
  *
- * @example await portsInState("dev") // { "k3d-east": 6440, "k3d-west": 6441 }
+ * @example await madeClusters("dev") // { slots: { "k3d-east": 0 }, ports: { "k3d-east": [6440] } }
  */
-export async function portsInState(stack: string): Promise<Record<string, number>> {
-  const specs = Object.values(await readState(stack)).flatMap((outputs) => {
+export async function madeClusters(stack: string): Promise<MadeClusters> {
+  const all = Object.entries(await readState(stack));
+  const specs = all.flatMap(([, outputs]) => {
     const { MESH_CLUSTER } = (outputs?.["environment"] ?? {}) as { MESH_CLUSTER?: unknown };
     return typeof MESH_CLUSTER === "string" ? [JSON.parse(MESH_CLUSTER) as { context: string; ports: number[] }] : [];
   });
-  return Object.fromEntries(specs.map(({ context, ports: [first = 0] }) => [context, first]));
+  const [, outputs] = all.find(([urn]) => urn.includes("::pulumi:pulumi:Stack::")) ?? [];
+  return {
+    slots: outputs?.["slots"] as Slots | undefined,
+    ports: Object.fromEntries(specs.map(({ context, ports }) => [context, ports])),
+  };
 }

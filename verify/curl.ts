@@ -36,18 +36,20 @@ export async function execute(
         done();
       },
     });
-  return new Promise((resolve, reject) => {
+  let clear = (): void => {};
+  const ended = new Promise<Reply>((resolve, reject) => {
     const interrupt = (): void => reject(new Interrupted());
     const late = setTimeout(
       () => reject(new Error(`${command[0]} in ${pod} did not end in time`)),
       deadline.leftMs() + graceMs,
     );
     deadline.signal.addEventListener("abort", interrupt, { once: true });
-    const finish = (code: number, words = ""): void => {
+    if (deadline.signal.aborted) interrupt();
+    clear = () => {
       clearTimeout(late);
       deadline.signal.removeEventListener("abort", interrupt);
-      resolve({ code, text: chunks.join("") + words });
     };
+    const finish = (code: number, words = ""): void => resolve({ code, text: chunks.join("") + words });
     new Exec(cluster.kube)
       .exec(namespace, pod, "curl", command, sink(), sink(), null, false, (status) => {
         if (status.status === "Success") return finish(0);
@@ -64,6 +66,7 @@ export async function execute(
         (error: unknown) => reject(new Error(`${pod} cannot be reached: ${reason(error)}`)),
       );
   });
+  return ended.finally(() => clear());
 }
 
 /** Why the asked service did not answer, or undefined. */

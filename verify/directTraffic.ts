@@ -23,7 +23,7 @@ const applies = async (context: LinkContext) => (await noDirectExport(context)) 
 const urlOf = ({ source, namespace }: TestNamespace, service: string): string =>
   `http://${service}.${namespace}.svc.${source.domain}`;
 
-/** The HTTP requests that a pod's proxy let in, from the clients whose identity has this label. */
+/** The requests that a pod's proxy let in to the web server. The proxy counts those for its own metrics too. */
 async function requestsTo(
   cluster: ClusterClient,
   { namespace }: TestNamespace,
@@ -33,7 +33,7 @@ async function requestsTo(
 ): Promise<number> {
   const pod: Pod = await cluster.core.readNamespacedPod({ namespace, name });
   const metrics = await metricsOf(cluster, pod, "proxy", deadline);
-  return sumOf(metrics, "inbound_http_authz_allow_total", ...labels) ?? 0;
+  return sumOf(metrics, "inbound_http_authz_allow_total", 'target_port="80"', ...labels) ?? 0;
 }
 
 /** A flat mirror leads to the target's pods, which see the identity of the client itself. */
@@ -82,12 +82,11 @@ async function federated(
   if (before) return { fault: before };
 
   const asked = Math.round(awaySeconds / interval);
-  const away = (async () => {
-    await sleep(1000);
+  const endPod = async () => {
+    await sleep(1000, undefined, { signal: deadline.signal });
     await found(target.core.deleteNamespacedPod({ namespace, name }));
-  })();
-  const codes = await statuses(testNamespace, pod, url, asked, deadline);
-  await away;
+  };
+  const [codes] = await Promise.all([statuses(testNamespace, pod, url, asked, deadline), endPod()]);
   const lost = codes.filter((code) => code !== "200").length;
   // The pod left the service seconds before.
   const late = codes.slice(asked / 2).filter((code) => code !== "200").length;
@@ -133,7 +132,11 @@ async function statuses(
 ): Promise<string[]> {
   const script = `for i in $(seq ${count}); do curl -s -o /dev/null --max-time 2 -w '%{http_code}\\n' "$0"; sleep ${interval}; done`;
   const { text } = await execute(source, namespace, pod, ["sh", "-c", script, url], deadline);
-  return text.split("\n").filter((line) => /^\d{3}$/.test(line));
+  const codes = text.split("\n").filter((line) => /^\d{3}$/.test(line));
+  if (codes.length === count) return codes;
+  throw new Error(
+    `pod ${namespace}/${pod} sent ${codes.length} of ${count} requests: ${text.trim().split("\n").at(-1)}`,
+  );
 }
 
 const flat: LinkCheck = {

@@ -21,7 +21,10 @@ interface Mode {
   /** Name of the server, its service and its policy. */
   name: string;
   yes: string;
-  /** In turn: the identity that the policy admits, and the status that each client's request gets. */
+  /**
+   * In turn: the identity that the policy admits, and the status that each client's request gets. The first round refuses,
+   * because everybody is admitted until the proxies have heard of the policy.
+   */
   rounds(context: LinkContext, namespace: string): { admits: string; expected: Record<string, string> }[];
 }
 
@@ -35,11 +38,11 @@ const modes: Mode[] = [
     applies: noTraffic,
     exported: "true",
     name: "guarded",
-    yes: "the server admitted the gateway's identity, and refused it when the policy named another",
+    yes: "the server refused the gateway while the policy named another identity, and then admitted it",
     // A server sees the gateway's identity, whoever the client is.
     rounds: ({ target }, namespace) => [
-      { admits: account("linkerd-gateway", extension, target), expected: { default: "200" } },
       { admits: account("nobody", namespace, target), expected: { default: "403" } },
+      { admits: account("linkerd-gateway", extension, target), expected: { default: "200" } },
     ],
   },
   {
@@ -50,6 +53,7 @@ const modes: Mode[] = [
     name: "guarded-flat",
     yes: "the server admitted one client by its own identity, and refused the other",
     rounds: ({ source }, namespace) => [
+      { admits: account("nobody", namespace, source), expected: { default: "403", other: "403" } },
       { admits: account("default", namespace, source), expected: { default: "200", other: "403" } },
     ],
   },

@@ -8,7 +8,7 @@ import { noTraffic } from "./simulated";
 /** Includes pulling an image and starting a pod on each node. */
 const deadlineSeconds = 150;
 
-const shown = ({ from, to, pod }: PodRoute): string => `from node ${from} to pod ${pod} on node ${to}`;
+const shown = ({ from, to, pods }: PodRoute): string => `from node ${from} to node ${to} (pods ${pods.join(", ")})`;
 
 const podRoutes: LinkCheck = {
   id: "traffic.pod-routes",
@@ -19,7 +19,7 @@ const podRoutes: LinkCheck = {
   applies: async (context) => (await noDirectExport(context)) ?? noTraffic(context),
   async run({ source, target, link, stack, testNamespaces, deadline }): Promise<Finding> {
     const { namespace } = await testNamespaces.of(link, deadline);
-    const { answered, missing, unknown } = await measureRoutes(source.core, target.core, namespace, deadline.signal);
+    const { answered, missing, unasked, silent } = await measureRoutes(source.core, target.core, namespace, deadline);
     const objects = [...new Set([...answered, ...missing].flatMap(({ from, to }) => [`${source.name} node ${from}`, `${target.name} node ${to}`]))]; // prettier-ignore
     if (missing.length > 0) {
       const routes = missing.map(shown);
@@ -30,8 +30,9 @@ const podRoutes: LinkCheck = {
           : "give your network these routes (docs/modes.md), then npm run verify";
       return no(`no way ${routes.slice(0, 3).join(", ")}${more}`, objects, next);
     }
-    if (answered.length === 0) return notApplicable(unknown.join("; "), objects);
-    return yes(`all ${answered.length} ways between nodes lead to a pod`, objects, unknown.join("; ") || undefined);
+    if (unasked.length > 0) throw new Error(unasked.join("; "));
+    if (answered.length === 0) return notApplicable(silent.join("; "), objects);
+    return yes(`all ${answered.length} ways between nodes lead to a pod`, objects, silent.join("; ") || undefined);
   },
 };
 
@@ -54,7 +55,7 @@ const apiServer: LinkCheck = {
     const { text } = await execute(source, testNamespace.namespace, pod, command, deadline);
     const objects = [named(source, "pod", { metadata: { namespace: testNamespace.namespace, name: pod } })];
     // It refuses anonymous requests with a Status. A proxy on the way would answer in another form.
-    if (text.trim() === "ok" || /"kind": ?"Status"/.test(text)) return yes(`${server} answered`, objects);
+    if (/^ok$/m.test(text) || /"kind": ?"Status"/.test(text)) return yes(`${server} answered`, objects);
     const lastWords = text.trim().split("\n").at(-1) ?? "";
     return no(`${server} does not answer a pod of ${source.name}: ${lastWords}`, objects, kubectl(target, "get nodes"));
   },

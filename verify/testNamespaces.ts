@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { curlImage, imageLike } from "../lib/images";
 import {
   found,
   statusOf,
@@ -23,9 +24,8 @@ const deadAfterMs = 60 * 60 * 1000;
 /** How long the removal of a namespace may take. Pods with a proxy take up to 30 s to end. */
 const goneWithinSeconds = 90;
 
-/** Images of the demo's workloads. A running stack has them. `imageLike` prefers images that the cluster runs. */
+/** Image of the demo's workloads. A running stack has it. */
 const webImage = "nginx:1.29";
-const curlImage = "curlimages/curl:8.17.0";
 
 /**
  * For workloads to become ready, image pulls included. A check's own deadline starts afterwards, because it is meant
@@ -362,7 +362,7 @@ export class TestNamespace {
   async curlPod(deadline: Deadline, account = "default"): Promise<string> {
     const { source, namespace } = this;
     const name = account === "default" ? "curl" : `curl-${account}`;
-    const image = await imageLike(source, /(^|\/)curl[:@]/, curlImage);
+    const image = await imageLike(source.core, /(^|\/)curl[:@]/, curlImage);
     if (account !== "default") {
       await once(source.core.createNamespacedServiceAccount({ namespace, body: { metadata: { name: account } } }));
     }
@@ -424,7 +424,7 @@ export class TestNamespace {
     terminationGracePeriodSeconds: number;
     containers: { name: string; image: string; ports: { containerPort: number }[] }[];
   }> {
-    const image = await imageLike(cluster, /(^|\/)nginx[:@]/, webImage);
+    const image = await imageLike(cluster.core, /(^|\/)nginx[:@]/, webImage);
     return { terminationGracePeriodSeconds: 1, containers: [{ name: "web", image, ports: [{ containerPort: 80 }] }] };
   }
 
@@ -453,11 +453,4 @@ async function stand(views: View<Pod>[], missing: () => string | undefined, dead
   const still = await until(views, missing, new Deadline(standWithinSeconds, deadline.signal));
   if (still) throw new Error(still);
   deadline.restart();
-}
-
-/** An image that this cluster already runs, so that a run needs no download. Otherwise the demo's. */
-async function imageLike(cluster: ClusterClient, pattern: RegExp, otherwise: string): Promise<string> {
-  const { items } = await cluster.core.listPodForAllNamespaces();
-  const images = items.flatMap((pod) => pod.spec?.containers.map((container) => container.image ?? "") ?? []);
-  return images.find((image) => pattern.test(image)) ?? otherwise;
 }

@@ -59,11 +59,13 @@ test("clusters get ranges that never overlap, from any allowed range", () => {
   );
 });
 
+const never = () => false;
+
 test("clusters that were made keep their places, and a new one takes none of theirs", () => {
   const clusters = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e", "f"), { minLength: 1 });
   fc.assert(
     fc.property(clusters, clusters, (before, after) => {
-      const [old, now] = [slotsOf(before, {}), slotsOf(after, slotsOf(before, {}))];
+      const [old, now] = [slotsOf(before, {}, never), slotsOf(after, slotsOf(before, {}, never), never)];
       assert.equal(new Set(Object.values(now)).size, after.length);
       for (const [name, slot] of Object.entries(now)) {
         if (name in old) assert.equal(slot, old[name]);
@@ -71,21 +73,44 @@ test("clusters that were made keep their places, and a new one takes none of the
       }
     }),
   );
-  assert.deepEqual({ ...slotsOf(["b", "c"], { a: 0, b: 1 }) }, { b: 1, c: 2 });
+  assert.deepEqual({ ...slotsOf(["b", "c"], { a: 0, b: 1 }, never) }, { b: 1, c: 2 });
 });
 
 test("ports and ranges of a cluster stay when one before it is removed", () => {
-  const made = { "k3d-east": 6440, "k3d-north": 6441, "k3d-west": 6442 };
+  const ports = { "k3d-east": [6440], "k3d-north": [6441], "k3d-west": [6442] };
+  const slots = { "k3d-east": 0, "k3d-north": 1, "k3d-west": 2 };
   const settings = checkSettings({ network: "flat" }, root);
-  const [east, west] = makePlan("dev", settings, made).clusters;
-  assert.deepEqual([east?.ports, east?.ranges?.pods], [[6440], rangesAt("10.64.0.0/12", 0).pods]);
-  assert.deepEqual([west?.ports, west?.ranges?.pods], [[6442], rangesAt("10.64.0.0/12", 2).pods]);
-  assert.deepEqual(makePlan("dev", { ...settings, portBase: 7000 }, made).clusters[1]?.ports, [7001]);
+  // Older states have the ports only.
+  for (const made of [{ ports }, { ports, slots }]) {
+    const [east, west] = makePlan("dev", settings, made).clusters;
+    assert.deepEqual([east?.ports, east?.ranges?.pods], [[6440], rangesAt("10.64.0.0/12", 0).pods]);
+    assert.deepEqual([west?.ports, west?.ranges?.pods], [[6442], rangesAt("10.64.0.0/12", 2).pods]);
+  }
+});
+
+test("another portBase moves the ports, and leaves the ranges", () => {
+  const made = { ports: { "k3d-east": [6440], "k3d-west": [6441] }, slots: { "k3d-east": 0, "k3d-west": 1 } };
+  for (const portBase of [6340, 6438, 6441, 7000]) {
+    const { clusters } = makePlan("dev", { ...checkSettings({ network: "flat" }, root), portBase }, made);
+    assert.deepEqual(
+      clusters.map(({ ports, ranges }) => [ports[0], ranges?.pods]),
+      [0, 1].map((slot) => [portBase + slot, rangesAt("10.64.0.0/12", slot).pods]),
+    );
+  }
+});
+
+test("clusters of another runtime keep their ports until they are removed", () => {
+  const made = { ports: { "kwok-east": [6440, 6441, 6442, 6443, 6444, 6445] }, slots: { "kwok-east": 0 } };
+  const { clusters } = makePlan("dev", checkSettings({}, root), made);
+  assert.deepEqual(
+    clusters.map(({ ports }) => ports),
+    [[6446], [6447]],
+  );
 });
 
 test("a range that is too small for a new cluster beside a removed one is refused", () => {
   const settings = checkSettings({ network: "flat", flatRange: "10.64.0.0/16" }, root);
-  const made = { "k3d-east": 6440, "k3d-north": 6441 };
+  const made = { ports: { "k3d-east": [6440], "k3d-north": [6441] } };
   assert.throws(() => makePlan("dev", settings, made), /a range for 3 clusters \(this one is enough for 2;/);
 });
 
@@ -113,9 +138,18 @@ test("the first ranges of the default are these", () => {
   assert.equal(clustersIn("10.64.0.0/12"), 32);
 });
 
-for (const range of ["10.64.0.0", "10.64.0.0/18", "10.64.1.0/12", "10.300.0.0/12", "8.8.0.0/16", "fd00::/8", "x/12"]) {
+for (const range of [
+  "10.64.0.0",
+  "10.64.0.0/18",
+  "10.64.1.0/12",
+  "10.300.0.0/12",
+  "8.8.0.0/16",
+  "172.16.0.0/12",
+  "fd00::/8",
+  "x/12",
+]) {
   test(`refused as flatRange: ${range}`, () => {
-    assert.match(problems({ flatRange: range })[0] ?? "", /^flatRange is .*allowed: a private IPv4 range/);
+    assert.match(problems({ flatRange: range })[0] ?? "", /^flatRange is .*allowed: a range of 10\.0\.0\.0/);
   });
 }
 

@@ -40,16 +40,27 @@ export async function hostNetworks(): Promise<HostNetwork[]> {
 }
 
 async function dockerNetworks(): Promise<HostNetwork[]> {
-  const ids = (await outputOf("docker", ["network", "ls", "--quiet"])).split("\n").filter(Boolean);
-  const format = "{{.Name}}{{range .IPAM.Config}} {{.Subnet}}{{end}}";
-  const lines = await outputOf("docker", ["network", "inspect", "--format", format, ...ids]);
-  return lines
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => {
-      const [name = "", ...subnets] = line.split(" ");
-      return { what: `Docker network ${name}`, ranges: rangesOf(subnets) };
-    });
+  const names = (await outputOf("docker", ["network", "ls", "--format", "{{.Name}}"])).split("\n").filter(Boolean);
+  const subnets = names.map(async (name) => {
+    try {
+      return await outputOf("docker", [
+        "network",
+        "inspect",
+        "--format",
+        "{{range .IPAM.Config}}{{.Subnet}} {{end}}",
+        name,
+      ]);
+    } catch (error) {
+      // Another stack removed it just now.
+      if (/no such network|not found/i.test(String(error))) return "";
+      throw error;
+    }
+  });
+  const all = await Promise.all(subnets);
+  return names.map((name, i) => ({
+    what: `Docker network ${name}`,
+    ranges: rangesOf((all[i] ?? "").trim().split(" ")),
+  }));
 }
 
 /**
