@@ -10,7 +10,7 @@ import type { TestNamespace } from "./testNamespaces";
 import type { Deadline } from "./watch";
 
 /** Includes pulling images, starting meshed pods, and the seconds without the target's pod. */
-const deadlineSeconds = 120;
+const deadlineSeconds = 180;
 
 /** How long the federated service is asked without the target's pod. */
 const awaySeconds = 5;
