@@ -18,9 +18,10 @@ const layers = {
   status: ["lib", "verify"],
   view: ["lib", "status", "verify"],
   stacks: ["lib", "config", "tools", "verify"],
+  traffic: ["lib", "verify"],
   timeline: ["lib", "config", "tools", "stacks"],
   bench: ["lib", "config", "components", "tools", "stacks"],
-  acceptance: ["lib", "config", "components", "tools", "verify", "stacks"],
+  acceptance: ["lib", "config", "components", "tools", "verify", "stacks", "traffic"],
   examples: ["lib", "config"],
   cli: ["lib", "config", "tools", "verify", "status", "view", "stacks", "timeline", "bench", "acceptance"],
 };

@@ -1,10 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Interrupted } from "../verify/watch";
-import type { Clients, Reply } from "./client";
+import type { Clients, Reply } from "../traffic/client";
 import type { Context } from "./context";
 import { targetsWithPods, type Mesh, type Target } from "./mesh";
-import { whoAnswered } from "./requests";
 import { StepFailed, type Figures } from "./runner";
 
 interface Asked extends Reply {
@@ -111,6 +110,17 @@ async function answererOf(mesh: Mesh, { target, mark, body }: Asked): Promise<{ 
     return [name, String(await cluster.core.readNamespacedPodLog(request).catch(() => ""))] as const;
   });
   return { target, pod: whoAnswered(mark, body, Object.fromEntries(await Promise.all(logs))) };
+}
+
+/**
+ * Which pod answered, if it can be told: the pod whose log has the request's mark, or else the pod whose name is in the
+ * page. The standard nginx image writes the log, but its page names no pod.
+ *
+ * @param logs the log of each pod that may have answered
+ */
+export function whoAnswered(mark: string, body: string, logs: Record<string, string>): string | undefined {
+  const logged = Object.entries(logs).find(([, log]) => log.includes(mark))?.[0];
+  return logged ?? Object.keys(logs).find((pod) => new RegExp(`\\b${pod}\\b`).test(body));
 }
 
 export const secondsSince = (began: number): number => Number(((Date.now() - began) / 1000).toFixed(1));

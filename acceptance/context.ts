@@ -1,4 +1,4 @@
-import type { Clients } from "./client";
+import type { Clients } from "../traffic/client";
 import type { Belongings } from "./leftovers";
 import type { Mesh } from "./mesh";
 import type { Product } from "./product";

@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isRolledOut } from "../lib/rolledOut";
 import { controlPlane, reason, type ClusterClient } from "../verify/api";
-import type { Client, Clients, Running } from "./client";
+import type { Client, Clients } from "../traffic/client";
+import { Loop } from "../traffic/loop";
+import { parseClock, tally, type Request, type Tally } from "../traffic/requests";
 import { loadTargets, type Mesh, type Target } from "./mesh";
-import { loadScript, parseLine, tally, type Request, type Tally } from "./requests";
 
 /** components/linkerd.ts puts it on every pod that a rotation restarts. */
 const trustAnnotation = "linkerd-multicluster-mesh/trust";
@@ -12,8 +12,8 @@ const trustAnnotation = "linkerd-multicluster-mesh/trust";
 /** The loop ends by itself after this time, even if the acceptance was killed. */
 const longestSeconds = 3600;
 
-/** A request in flight takes three seconds at most. */
-const stopSeconds = 15;
+/** Between two requests to a name, in seconds. */
+const interval = 0.5;
 
 /** The result of a load. */
 export interface LoadResult {
@@ -58,9 +58,7 @@ export class Load {
   async stop(): Promise<LoadResult> {
     await Promise.all(this.sources.map((source) => source.stop()));
     const sum = (figure: (source: SourceLoad) => number) => this.sources.reduce((all, one) => all + figure(one), 0);
-    const lines = this.sources.flatMap((source) => source.lines);
-    const requests = lines.map(parseLine).filter((request): request is Request => request !== undefined);
-    const tallies = tally(requests);
+    const tallies = tally(this.sources.flatMap((source) => source.requests));
     const kinds = this.targets.map(({ host, kind }) => {
       return [host, { kind, ...(tallies[host] ?? { sent: 0, answered: 0, failed: {}, longestSilence: 0 }) }] as const;
     });
@@ -68,8 +66,8 @@ export class Load {
       requests: Object.fromEntries(kinds),
       clientsReplaced: sum(({ replaced }) => replaced),
       clientsLost: sum(({ lost }) => lost),
-      unreadable: lines.length - requests.length,
-      log: lines.map((line) => `${line}\n`).join(""),
+      unreadable: sum(({ unreadable }) => unreadable),
+      log: this.sources.flatMap((source) => source.lines.map((line) => `${line}\n`)).join(""),
     };
   }
 }
@@ -90,7 +88,9 @@ export function loadFault({ requests }: Pick<LoadResult, "requests">): string | 
 
 class SourceLoad {
   readonly lines: string[] = [];
+  readonly requests: Request[] = [];
   replaced = 0;
+  unreadable = 0;
   lost = 0;
   private stopping = false;
   private loop: Loop;
@@ -103,7 +103,7 @@ class SourceLoad {
     private trust: string | undefined,
     private readonly hosts: readonly string[],
   ) {
-    this.loop = new Loop(client, hosts, this.lines);
+    this.loop = this.ask(client);
     this.watching = this.watch();
   }
 
@@ -111,6 +111,15 @@ class SourceLoad {
     this.stopping = true;
     await this.watching;
     await this.loop.stop();
+  }
+
+  private ask(client: Client): Loop {
+    const onLine = (line: string, request: Request | undefined): void => {
+      this.lines.push(line);
+      if (request) this.requests.push(request);
+      else if (parseClock(line) === undefined) this.unreadable += 1;
+    };
+    return new Loop(client, this.hosts, { interval, longest: longestSeconds, onLine });
   }
 
   private async watch(): Promise<void> {
@@ -124,7 +133,7 @@ class SourceLoad {
       }
       if (this.loop.isLost && !this.stopping) {
         this.lost += 1;
-        this.loop = new Loop(this.loop.client, this.hosts, this.lines);
+        this.loop = this.ask(this.loop.client);
       }
     }
   }
@@ -134,46 +143,12 @@ class SourceLoad {
     if (trust === undefined || trust === this.trust) return;
     const next = await this.clients.start(this.source);
     const before = this.loop;
-    this.loop = new Loop(next, this.hosts, this.lines);
+    this.loop = this.ask(next);
     this.clients.use(next);
     this.trust = trust;
     this.replaced += 1;
     await before.stop();
     await before.client.remove();
-  }
-}
-
-/** The shell loop in one client. */
-class Loop {
-  isLost = false;
-  private readonly stopFile = `/tmp/stop-${randomBytes(3).toString("hex")}`;
-  private readonly running: Running;
-  private stopping = false;
-  private rest = "";
-
-  constructor(
-    readonly client: Client,
-    hosts: readonly string[],
-    private readonly lines: string[],
-  ) {
-    const command = ["sh", "-c", loadScript, "sh", this.stopFile, String(longestSeconds), ...hosts];
-    this.running = client.run(command, (text) => this.take(text));
-    void this.running.ended.then(() => (this.isLost = !this.stopping));
-  }
-
-  private take(text: string): void {
-    const lines = (this.rest + text).split("\n");
-    this.rest = lines.pop() ?? "";
-    this.lines.push(...lines);
-  }
-
-  /** Lets the loop finish its requests in flight, then ends it. */
-  async stop(): Promise<void> {
-    this.stopping = true;
-    await this.client.run(["touch", this.stopFile], () => {}).ended;
-    const late = setTimeout(() => this.running.close(), stopSeconds * 1000);
-    await this.running.ended;
-    clearTimeout(late);
   }
 }
 

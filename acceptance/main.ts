@@ -2,11 +2,11 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { say, UserError } from "../lib/run";
+import { Clients } from "../traffic/client";
 import { stackEnvironment } from "../stacks/environment";
 import { chooseRuntime, readStackFile } from "../stacks/stackFile";
 import { dockerProblem } from "../components/clusters/lifecycle/k3d";
 import { type AcceptanceArguments, parseArguments } from "./arguments";
-import { Clients } from "./client";
 import type { Context } from "./context";
 import { findLinkerd } from "./linkerd";
 import { connectMesh, type Mesh } from "./mesh";
@@ -81,7 +81,7 @@ async function runAll(told: AcceptanceArguments, product: Product, linkerd: stri
   let mesh: Promise<Mesh> | undefined;
   const context: Context = {
     product,
-    clients: new Clients(stop.signal),
+    clients: new Clients("mesh-acceptance", stop.signal),
     signal: stop.signal,
     mesh: () => {
       mesh ??= connectMesh(stack, product.env).catch((error: unknown) => {

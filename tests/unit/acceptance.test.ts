@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { test } from "node:test";
-import { promisify } from "node:util";
 import { parseArguments } from "../../acceptance/arguments";
+import { whoAnswered } from "../../acceptance/ask";
 import { entriesOf, markedProcesses } from "../../acceptance/leftovers";
 import { failedChecks } from "../../acceptance/linkerd";
 import { loadFault } from "../../acceptance/load";
@@ -16,7 +16,6 @@ import { loadTargets, targetsOf, type StatefulSet } from "../../acceptance/mesh"
 import { newestLinkerd } from "../../acceptance/newestLinkerd";
 import { lastLines, mark, parsePreview } from "../../acceptance/product";
 import { inWords, json, junit, row, summary, type Report } from "../../acceptance/report";
-import { failureOf, loadScript, parseLine, parseReply, tally, whoAnswered } from "../../acceptance/requests";
 import { NotRun, type Outcome, runSteps, type Step, StepFailed, verdict } from "../../acceptance/runner";
 import { steps } from "../../acceptance/steps";
 import { rotationFault } from "../../acceptance/steps/rotation";
@@ -130,37 +129,6 @@ test("a stack that is up is destroyed only if the destroy step is named", () => 
   assert.throws(() => refuse(told("--only", "verify"), false), /is not up\. Next: npm run acceptance -- acceptance/);
 });
 
-test("a line of the load client is read whole or not at all", () => {
-  const host = "nginx-set-0.nginx-svc-west.default.svc.east.cluster.local:80";
-  assert.deepEqual(parseLine(`1700000000.250000000 ${host} 200 0 0.012 `), {
-    ...{ at: 1700000000.25, host, status: 200, exit: 0, seconds: 0.012 },
-  });
-  const error = parseLine(`1700000000.%N ${host} 502 0 0.1 client error (Connect)`);
-  assert.deepEqual([error?.at, error?.proxyError], [1700000000, "client error (Connect)"]);
-  assert.equal(parseLine(`1700000000 ${host} 200 0 0.1 %header{l5d-proxy-error}`)?.proxyError, undefined);
-  for (const line of ["", `1700000000 ${host} 20`, "# east: 503", "sh: curl: not found"]) {
-    assert.equal(parseLine(line), undefined, line);
-  }
-});
-
-test("failures are counted by kind", () => {
-  const kind = (status: number, exit: number, proxyError?: string) => failureOf({ status, exit, proxyError });
-  assert.deepEqual(
-    [kind(200, 0), kind(0, 6), kind(0, 7), kind(0, 28), kind(0, 35), kind(503, 0), kind(404, 0)],
-    [undefined, "no such name", "refused", "timed out", "curl ended with 35", "HTTP 503", "HTTP 404"],
-  );
-  assert.equal(kind(502, 0, "no route"), "proxy error");
-});
-
-test("requests are counted by host and kind, with the longest time without an answer", () => {
-  const request = (at: number, host: string, exit = 0) => ({ at, host, status: exit ? 0 : 200, exit, seconds: 0.1 });
-  const requests = [request(3, "a", 28), request(1, "a"), request(2, "a", 6), request(6.5, "a"), request(4, "b", 28)];
-  assert.deepEqual(tally(requests), {
-    a: { sent: 4, answered: 2, failed: { "no such name": 1, "timed out": 1 }, longestSilence: 5.5 },
-    b: { sent: 1, answered: 0, failed: { "timed out": 1 }, longestSilence: 0 },
-  });
-});
-
 test("only a pod's own name may fail under load, and every name must answer at least once", () => {
   const requests = (kind: "pod" | "headless", answered: number) => ({
     requests: { host: { kind, sent: 10, answered, failed: { "timed out": 10 - answered }, longestSilence: 4 } },
@@ -169,38 +137,6 @@ test("only a pod's own name may fail under load, and every name must answer at l
   assert.equal(loadFault(requests("headless", 10)), undefined);
   assert.equal(loadFault(requests("headless", 9)), "host (headless): 1 of 10 requests failed: 1 timed out");
   assert.equal(loadFault(requests("pod", 0)), "host: none of 10 requests was answered");
-});
-
-test("the load client's loop writes a line per request, and stops on demand", async () => {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "acceptance-"));
-  const stop = path.join(directory, "stop");
-  // Fills in the format as curl does.
-  const curl = `#!/bin/sh
-while [ $# -gt 1 ]; do [ "$1" = -w ] && format=$2; shift; done
-printf '%s\\n' "$format" | sed -e 's/%{http_code}/200/; s/%{exitcode}/0/; s/%{time_total}/0.01/; s/%header{[^}]*}//; s/\\\\n$//'
-`;
-  try {
-    fs.writeFileSync(path.join(directory, "curl"), curl, { mode: 0o755 });
-    const env = { ...process.env, PATH: `${directory}:${process.env.PATH}` };
-    const loop = promisify(execFile)("sh", ["-c", loadScript, "sh", stop, "60", "a:80", "b:80"], { env });
-    await new Promise((resolve) => setTimeout(resolve, 1300));
-    fs.writeFileSync(stop, "");
-    const lines = (await loop).stdout.split("\n").slice(0, -1);
-    const requests = lines.map(parseLine);
-    assert.ok(lines.length >= 4 && requests.every((request) => request?.status === 200), lines.join("\n"));
-    assert.deepEqual([...new Set(requests.map((request) => request?.host))].sort(), ["a:80", "b:80"]);
-  } finally {
-    fs.rmSync(directory, { recursive: true });
-  }
-});
-
-test("a reply's status, proxy error and page are distinguished", () => {
-  const proxied = parseReply("HTTP/1.1 504 Gateway Timeout\r\nL5d-Proxy-Error: timed out\r\n\r\n");
-  assert.deepEqual(proxied, { status: 504, proxyError: "timed out", body: "" });
-  assert.deepEqual(parseReply("HTTP/1.1 200 OK\r\nserver: nginx\r\n\r\n<h1>a\n\nb</h1>"), {
-    ...{ status: 200, body: "<h1>a\n\nb</h1>" },
-  });
-  assert.equal(parseReply("").status, 0);
 });
 
 test("the log names the pod that answered, else the page, else nothing", () => {

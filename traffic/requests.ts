@@ -1,6 +1,6 @@
 /** One request as the load client's shell loop wrote it. */
 export interface Request {
-  /** Time of sending by the client's clock, in seconds since 1970. */
+  /** Time of sending, in seconds since 1970. */
   at: number;
   /** The host that was asked. */
   host: string;
@@ -17,36 +17,67 @@ export interface Request {
 export const proxyErrorHeader = "l5d-proxy-error";
 
 /**
- * Sends requests to several hosts side by side, to each every half second, and prints one line per request. Ends after
- * the given seconds, or when the stop file appears.
+ * Sends a request to each host at a fixed pace, whether or not earlier ones were answered, and prints one line per
+ * request. A request that has no answer after three seconds is given up. The first line tells the client's clock. Ends
+ * after the given seconds, or when the stop file appears.
  *
- * Arguments: stop file, seconds, hosts. A plain POSIX shell runs it, as curl's own image has no other.
+ * Each round is one curl with all hosts, so that ten rounds per second cost a tenth of a core. Each curl looks the names
+ * up again. `-Z` prints progress in spite of `-s`.
+ *
+ * Arguments: stop file, seconds, hundredths of a second between two rounds, hosts. A plain POSIX shell runs it, as
+ * curl's own image has no other. Its `date` may lack fractions of a second, so the time comes from /proc/uptime.
  */
 export const loadScript = `
-stop=$1 seconds=$2
-shift 2
-end=$(($(date +%s) + seconds))
-ask() {
-  while [ "$(date +%s)" -lt "$end" ] && [ ! -e "$stop" ]; do
-    curl -s -o /dev/null --max-time 3 \\
-      -w "$(date +%s.%N) $1 %{http_code} %{exitcode} %{time_total} %header{${proxyErrorHeader}}\\n" "http://$1/"
-    sleep 0.5
-  done
+stop=$1 seconds=$2 pause=$3
+shift 3
+look() {
+  read -r up rest </proc/uptime
+  now=\${up%.*}\${up#*.}
 }
-for host; do ask "$host" & done
+look
+echo "clock $up"
+for host; do
+  shift
+  set -- "$@" -o /dev/null "http://$host/"
+done
+end=$((now + seconds * 100)) next=$now
+while [ "$now" -lt "$end" ] && [ ! -e "$stop" ]; do
+  curl -s -Z --max-time 3 \\
+    -w "$up %{url} %{http_code} %{exitcode} %{time_total} %header{${proxyErrorHeader}}\\n" "$@" 2>/dev/null &
+  next=$((next + pause))
+  look
+  left=$((next - now))
+  if [ "$left" -gt 0 ]; then
+    part=$((left % 100))
+    [ "$part" -gt 9 ] || part=0$part
+    sleep "$((left / 100)).$part"
+    look
+  else
+    next=$now
+  fi
+done
 wait
 `;
 
-/** Reads one line of the load client. Undefined if the line is incomplete. */
-export function parseLine(line: string): Request | undefined {
+/** Reads the client's clock from the first line of its output, in seconds. Undefined if it is another line. */
+export function parseClock(line: string): number | undefined {
+  const [, seconds] = /^clock (\d+\.\d+)$/.exec(line.trimEnd()) ?? [];
+  return seconds === undefined ? undefined : Number(seconds);
+}
+
+/**
+ * Reads one line of the load client. Undefined if the line is incomplete.
+ *
+ * @param began when the client's clock was 0, in seconds since 1970
+ */
+export function parseLine(line: string, began: number): Request | undefined {
   const [, at, host, status, exit, seconds, error = ""] =
-    /^(\d+)\S* (\S+) (\d{3}) (\d+) ([\d.]+)(?: (.*))?$/.exec(line.trimEnd()) ?? [];
+    /^(\d+\.\d+) http:\/\/(\S+)\/ (\d{3}) (\d+) ([\d.]+)(?: (.*))?$/.exec(line.trimEnd()) ?? [];
   if (at === undefined || host === undefined) return undefined;
   // A curl that does not know the header variable prints it as it stands.
   const proxyError = error === "" || error.startsWith("%header") ? undefined : error;
-  const fraction = /^\d+\.(\d{1,9}) /.exec(line)?.[1] ?? "0";
   return {
-    at: Number(`${at}.${fraction}`),
+    at: began + Number(at),
     host,
     status: Number(status),
     exit: Number(exit),
@@ -107,15 +138,4 @@ export function parseReply(text: string): { status: number; proxyError?: string;
   const error = head.split(/\r?\n/).find((line) => line.toLowerCase().startsWith(`${proxyErrorHeader}:`));
   const proxyError = error?.slice(proxyErrorHeader.length + 1).trim();
   return { status, ...(proxyError !== undefined && { proxyError }), body: rest.join("\n\n") };
-}
-
-/**
- * Which pod answered, if it can be told: the pod whose log has the request's mark, or else the pod whose name is in the
- * page. The standard nginx image writes the log, but its page names no pod.
- *
- * @param logs the log of each pod that may have answered
- */
-export function whoAnswered(mark: string, body: string, logs: Record<string, string>): string | undefined {
-  const logged = Object.entries(logs).find(([, log]) => log.includes(mark))?.[0];
-  return logged ?? Object.keys(logs).find((pod) => new RegExp(`\\b${pod}\\b`).test(body));
 }

@@ -6,9 +6,6 @@ import { runLabel } from "../verify/testNamespaces";
 import { Deadline, Interrupted } from "../verify/watch";
 import { failureOf, parseReply } from "./requests";
 
-/** Namespace of the acceptance's own pods. It is removed with its cluster, or at the end of a run with `--keep`. */
-const namespace = "mesh-acceptance";
-
 /** Used where no pod of the stack runs a curl image. */
 const curlImage = "curlimages/curl:8.17.0";
 
@@ -44,25 +41,27 @@ export interface Reply {
   body: string;
 }
 
-/** A meshed pod that sends the acceptance's requests. Nothing restarts it. */
+/** A meshed pod that sends requests. Nothing restarts it. */
 export class Client {
   private constructor(
     readonly source: ClusterClient,
+    readonly namespace: string,
     readonly pod: string,
   ) {}
 
   /**
    * Starts a pod and returns once it is ready, with its proxy.
    *
+   * @param namespace created if it is missing
    * @throws Error when none is ready in time
    */
-  static async start(source: ClusterClient, image: string, signal: AbortSignal): Promise<Client> {
+  static async start(source: ClusterClient, namespace: string, image: string, signal: AbortSignal): Promise<Client> {
     const deadline = new Deadline(startSeconds, signal);
     for (;;) {
       let why: string;
-      const client = new Client(source, `client-${randomBytes(3).toString("hex")}`);
+      const client = new Client(source, namespace, `client-${randomBytes(3).toString("hex")}`);
       try {
-        await ensureNamespace(source);
+        await ensureNamespace(source, namespace);
         // While the injector restarts, this call fails or the pod gets no proxy. The webhook's failure policy decides.
         const pod = await source.core.createNamespacedPod({ namespace, body: podOf(client.pod, image) });
         if (hasProxy(pod)) {
@@ -81,14 +80,16 @@ export class Client {
   }
 
   private async ready(deadline: Deadline): Promise<void> {
-    while (!isReady(await this.source.core.readNamespacedPod({ namespace, name: this.pod }))) {
-      if (deadline.leftMs() === 0) throw new Error(`pod ${namespace}/${this.pod} is not ready`);
+    while (!isReady(await this.source.core.readNamespacedPod({ namespace: this.namespace, name: this.pod }))) {
+      if (deadline.leftMs() === 0) throw new Error(`pod ${this.namespace}/${this.pod} is not ready`);
       await deadline.pause();
     }
   }
 
   async remove(): Promise<void> {
-    await found(this.source.core.deleteNamespacedPod({ namespace, name: this.pod, gracePeriodSeconds: 0 }));
+    await found(
+      this.source.core.deleteNamespacedPod({ namespace: this.namespace, name: this.pod, gracePeriodSeconds: 0 }),
+    );
   }
 
   /** Starts a command in the pod. */
@@ -128,7 +129,7 @@ export class Client {
       finish(status === "Success" ? 0 : Number(cause ?? 1));
     };
     const exec = new Exec(this.source.kube);
-    return exec.exec(namespace, this.pod, "curl", command, out, err, null, false, onStatus) as Promise<Socket>;
+    return exec.exec(this.namespace, this.pod, "curl", command, out, err, null, false, onStatus) as Promise<Socket>;
   }
 
   /** Sends one request. Never rejects: an error becomes the reply's fault. */
@@ -149,7 +150,11 @@ export class Client {
 export class Clients {
   private readonly current = new Map<string, Client>();
 
-  constructor(private readonly signal: AbortSignal) {}
+  /** @param namespace of the clients. It is created, and belongs to them. Example: `mesh-drill` */
+  constructor(
+    private readonly namespace: string,
+    private readonly signal: AbortSignal,
+  ) {}
 
   async of(source: ClusterClient): Promise<Client> {
     const client = this.current.get(source.name) ?? (await this.start(source));
@@ -158,7 +163,7 @@ export class Clients {
   }
 
   async start(source: ClusterClient): Promise<Client> {
-    return Client.start(source, await curlImageOf(source), this.signal);
+    return Client.start(source, this.namespace, await curlImageOf(source), this.signal);
   }
 
   /** Makes `of` return this client from now on. The caller removes the previous one. */
@@ -168,7 +173,7 @@ export class Clients {
 
   /** Removes all clients from clusters that stay. */
   async close(): Promise<void> {
-    for (const { source } of this.current.values()) await found(source.core.deleteNamespace({ name: namespace }));
+    for (const { source } of this.current.values()) await found(source.core.deleteNamespace({ name: this.namespace }));
     this.current.clear();
   }
 
@@ -178,10 +183,10 @@ export class Clients {
   }
 }
 
-async function ensureNamespace({ core }: ClusterClient): Promise<void> {
+async function ensureNamespace({ core }: ClusterClient, name: string): Promise<void> {
   // The label tells verify, heal and rotate to leave these pods alone.
-  const labels = { [runLabel]: "acceptance" };
-  const body = { metadata: { name: namespace, labels, annotations: { "linkerd.io/inject": "enabled" } } };
+  const labels = { [runLabel]: name };
+  const body = { metadata: { name, labels, annotations: { "linkerd.io/inject": "enabled" } } };
   await core.createNamespace({ body }).catch((error: unknown) => {
     if (statusOf(error) !== 409) throw error;
   });
