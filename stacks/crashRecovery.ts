@@ -13,6 +13,11 @@ interface Lock {
   hostname: string;
 }
 
+/** Where the engine keeps the locks of a stack in the default backend. */
+export function locksDirectory(stack: string): string {
+  return path.join(stateDirectory, ".pulumi/locks/organization", project, stack);
+}
+
 /**
  * Cleans up after a killed engine in the default backend. Removes its lock, because every update would fail until
  * `pulumi cancel`. Ends its orphaned plugins and program, and removes half-written attributes.
@@ -21,14 +26,14 @@ interface Lock {
  */
 export async function recoverFromCrash(stack: string): Promise<void> {
   if (hasLogin()) return;
-  const locks = path.join(stateDirectory, ".pulumi/locks/organization", project, stack);
+  const locks = locksDirectory(stack);
   for (const entry of entries(locks).filter((name) => name.endsWith(".json"))) {
     const file = path.join(locks, entry);
     const { pid, hostname } = JSON.parse(fs.readFileSync(file, "utf8")) as Lock;
     if (hostname !== os.hostname() || isAlive(pid)) return;
     await endOrphanedPlugins();
     for (const left of [file, `${file}.attrs`]) fs.rmSync(left, { force: true });
-    say(`Stack ${stack} was locked by a pulumi that has ended (process ${pid}): its lock is removed`);
+    say(`Stack ${stack} was locked by a program that has ended (process ${pid}): its lock is removed`);
   }
   // The engine writes an attributes file beside each state file, in two steps. A kill between them leaves it empty, and
   // the state cannot be read ("failed to load checkpoint: EOF"). Removing the empty file loses nothing.

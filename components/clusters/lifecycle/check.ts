@@ -24,6 +24,8 @@ export interface LocalRuntime {
   find(physicalName: string): Promise<Found | undefined>;
   /** Starts the stopped parts of a cluster. */
   start(physicalName: string): Promise<unknown>;
+  /** Stops a cluster, and keeps it. */
+  stop(physicalName: string): Promise<unknown>;
   /** The command to type to delete a cluster. */
   deleteCommand(physicalName: string): string;
 }

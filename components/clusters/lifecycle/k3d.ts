@@ -141,6 +141,7 @@ export const k3d: LocalRuntime = {
     return { owner: label && decode(label), running: nodes.every(([, state]) => state === "running") };
   },
   start: (name) => runK3d(name, ["cluster", "start", name]),
+  stop: (name) => runK3d(name, ["cluster", "stop", name]),
   deleteCommand: (name) => `k3d cluster delete ${name}`,
 };
 

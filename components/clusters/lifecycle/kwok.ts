@@ -71,6 +71,7 @@ export const kwok: LocalRuntime = {
     );
     return { owner: (await signed) ?? (await cleared), running: await isRunning(name) };
   },
+  stop: (name) => outputOf("kwokctl", ["--name", name, "stop", "cluster"]),
   async start(name) {
     const kwokctl = (...verb: string[]) => outputOf("kwokctl", ["--name", name, ...verb]);
     // An API server that outlives its etcd waits up to two minutes between attempts to reach the next one, separately
