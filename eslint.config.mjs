@@ -23,7 +23,8 @@ const layers = {
   bench: ["lib", "config", "components", "tools", "stacks"],
   acceptance: ["lib", "config", "components", "tools", "verify", "stacks", "traffic"],
   examples: ["lib", "config"],
-  cli: ["lib", "config", "tools", "verify", "status", "view", "stacks", "timeline", "bench", "acceptance"],
+  drill: ["lib", "config", "components", "verify", "status", "stacks", "traffic"],
+  cli: ["lib", "config", "tools", "verify", "status", "view", "stacks", "timeline", "bench", "acceptance", "drill"],
 };
 const indexMayImport = ["lib", "config", "components"];
 const folders = [...new Set(Object.keys(layers).map((layer) => layer.replace(/\/.*/, ""))), "tests"];

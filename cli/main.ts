@@ -17,6 +17,7 @@ const commands: Record<string, Command> = {
   view: { summary: "a web page that follows a running mesh", load: () => import("./view.js") },
   verify: { summary: "check a running mesh", load: () => import("./verify.js") },
   heal: { summary: "repair faults that no update sees", load: () => import("./heal.js") },
+  drill: { summary: "break one thing, see who notices, restore it", load: () => import("./drill.js") },
   rebuild: { summary: "delete one cluster and create it again", load: () => import("./rebuild.js") },
   rotate: { summary: "renew certificates", load: () => import("./rotate.js") },
   contexts: { summary: "put contexts into your kubeconfig again", load: () => import("./contexts.js") },
