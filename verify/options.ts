@@ -32,7 +32,7 @@ export function verifyOptions(words: string[]): Options {
     "verify",
     "Check a running mesh. Exits with 1 if an answer is no, and with 2 if it could not ask.",
     {
-      "npm run verify -- dev": "all checks of stack dev, about a minute on k3d",
+      "npm run verify -- dev": "all checks of stack dev",
       "npm run verify -- dev --only traffic --only mirror": "two groups of checks",
       "npm run verify -- dev --quiet --junit report.xml": "for CI",
     },
