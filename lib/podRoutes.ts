@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CoreV1Api, V1Pod } from "@kubernetes/client-node" with { "resolution-mode": "import" };
-import { curlImage, imageLike } from "./images";
+import { curlImageOf } from "./images";
 
 /** A way from the pods of one node of the source to those of one node of the target. */
 export interface PodRoute {
@@ -50,7 +50,7 @@ export async function measureRoutes(
     source.listNode(),
     target.listNode(),
     target.listPodForAllNamespaces({ fieldSelector: "status.phase=Running" }),
-    imageLike(source, /(^|\/)curl[:@]/, curlImage),
+    curlImageOf(source),
   ]);
   const nodes = targets.map(({ metadata }) => {
     const name = metadata?.name ?? "";

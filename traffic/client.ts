@@ -1,13 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { Writable } from "node:stream";
+import { curlImageOf } from "../lib/images";
 import { client as kubernetes, found, reason, statusOf, type ClusterClient, type Pod } from "../verify/api";
 import { isReady } from "../verify/pods";
 import { runLabel } from "../verify/testNamespaces";
 import { Deadline, Interrupted } from "../verify/watch";
 import { failureOf, parseReply } from "./requests";
-
-/** Used where no pod of the stack runs a curl image. */
-const curlImage = "curlimages/curl:8.17.0";
 
 /** Enough for a restarting injector to answer again, and for an image to be pulled. */
 const startSeconds = 180;
@@ -163,7 +161,7 @@ export class Clients {
   }
 
   async start(source: ClusterClient): Promise<Client> {
-    return Client.start(source, this.namespace, await curlImageOf(source), this.signal);
+    return Client.start(source, this.namespace, await curlImageOf(source.core), this.signal);
   }
 
   /** Makes `of` return this client from now on. The caller removes the previous one. */
@@ -202,11 +200,4 @@ function podOf(name: string, image: string): Pod {
 
 function hasProxy({ spec }: Pod): boolean {
   return [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].some(({ name }) => name === "linkerd-proxy");
-}
-
-/** Prefers an image that the cluster already has, because the cluster may be on a network with its own registry. */
-async function curlImageOf({ core }: ClusterClient): Promise<string> {
-  const { items } = await core.listPodForAllNamespaces();
-  const images = items.flatMap(({ spec }) => spec?.containers.map(({ image }) => image ?? "") ?? []);
-  return images.find((image) => /(^|\/)curl[:@]/.test(image)) ?? curlImage;
 }

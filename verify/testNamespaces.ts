@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { curlImage, imageLike } from "../lib/images";
+import { curlImageOf, imageLike } from "../lib/images";
 import {
   found,
   statusOf,
@@ -362,7 +362,7 @@ export class TestNamespace {
   async curlPod(deadline: Deadline, account = "default"): Promise<string> {
     const { source, namespace } = this;
     const name = account === "default" ? "curl" : `curl-${account}`;
-    const image = await imageLike(source.core, /(^|\/)curl[:@]/, curlImage);
+    const image = await curlImageOf(source.core);
     if (account !== "default") {
       await once(source.core.createNamespacedServiceAccount({ namespace, body: { metadata: { name: account } } }));
     }
