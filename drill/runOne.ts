@@ -15,7 +15,7 @@ import { roundAfterwards, roundWhileBroken } from "./watchers";
 /** Every name must answer this long before something is broken, in seconds. */
 const calmSeconds = 5;
 
-/** For the first client, whose names take a moment to answer. */
+/** For the first client, whose names take a moment to answer, and for pods that start. */
 const calmWithinSeconds = 60;
 
 /** If `verify` still says no after this time, `heal` repairs the rest. Mirrors that follow by themselves are faster. */
@@ -82,7 +82,8 @@ async function pause(seconds: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Waits until every name answers and `verify` says yes. A drill on a mesh with faults would report those.
+ * Waits until `verify` says yes and every name answers. A drill on a mesh with faults would report those. A mesh that was
+ * restored just now, after a drill that was interrupted, needs the time until its pods are ready.
  *
  * @throws UserError naming what is wrong
  */
@@ -92,20 +93,18 @@ async function calm(
   status: () => Promise<MeshStatus>,
   signal: AbortSignal,
 ): Promise<MeshStatus> {
-  const verify = `npm run verify -- ${place.stack.name}`;
-  const round = await roundWhileBroken(place, signal);
-  const [fault] = round.no;
-  if (fault) {
-    const what = `${fault.id} (${fault.on}): ${fault.why}`;
-    throw new UserError(`the mesh has a fault before anything is broken: ${what}. Next: ${verify}`);
-  }
+  let told = false;
   for (const end = now() + calmWithinSeconds; ; await pause(1, signal)) {
-    const unsteady = traffic.unsteady(calmSeconds);
-    if (unsteady.length === 0) return status();
-    if (now() > end) {
-      const hosts = unsteady.map(({ source, host }) => `${source}: ${host}`).join(", ");
-      throw new UserError(`before anything is broken, these names do not answer: ${hosts}. Next: ${verify}`);
-    }
+    const [fault] = (await roundWhileBroken(place, signal)).no;
+    const unsteady = fault ? [] : traffic.unsteady(calmSeconds);
+    if (!fault && unsteady.length === 0) return status();
+    const hosts = unsteady.map(({ source, host }) => `${source}: ${host}`).join(", ");
+    const what = fault
+      ? `the mesh has a fault before anything is broken: ${fault.id} (${fault.on}): ${fault.why}`
+      : `before anything is broken, these names do not answer: ${hosts}`;
+    if (now() > end) throw new UserError(`${what}. Next: npm run verify -- ${place.stack.name}`);
+    if (fault && !told) say(`${what}; waiting ${calmWithinSeconds} s for it ...`);
+    told ||= fault !== undefined;
   }
 }
 
