@@ -2,13 +2,14 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Slots } from "./slots";
 
 /** The outputs of the resources that the stack's state holds, by URN. Those of a Command contain its inputs. */
-export async function readState(stack: string): Promise<Record<string, Record<string, unknown> | undefined>> {
+export async function readState(stack: string): Promise<Record<string, Record<string, unknown>>> {
   const stackName = `${pulumi.getOrganization()}/${pulumi.getProject()}/${stack}`;
-  // A built-in function of the engine that reads the state: pulumi, pkg/resource/deploy/builtins.go.
+  // A built-in function of the engine that reads the state. It gives the type and the outputs of each resource: pulumi,
+  // pkg/backend/backend.go, GetStackResourceOutputs.
   const { outputs } = (await pulumi.runtime.invoke("pulumi:pulumi:readStackResourceOutputs", { stackName })) as {
-    outputs: Record<string, Record<string, unknown>>;
+    outputs: Record<string, { outputs: Record<string, unknown> }>;
   };
-  return outputs;
+  return Object.fromEntries(Object.entries(outputs).map(([urn, resource]) => [urn, resource.outputs]));
 }
 
 /** The URNs of the resources that the stack's state holds. */
@@ -32,7 +33,7 @@ export interface MadeClusters {
 export async function madeClusters(stack: string): Promise<MadeClusters> {
   const all = Object.entries(await readState(stack));
   const specs = all.flatMap(([, outputs]) => {
-    const { MESH_CLUSTER } = (outputs?.["environment"] ?? {}) as { MESH_CLUSTER?: unknown };
+    const { MESH_CLUSTER } = (outputs["environment"] ?? {}) as { MESH_CLUSTER?: unknown };
     return typeof MESH_CLUSTER === "string" ? [JSON.parse(MESH_CLUSTER) as { context: string; ports: number[] }] : [];
   });
   const [, outputs] = all.find(([urn]) => urn.includes("::pulumi:pulumi:Stack::")) ?? [];

@@ -1,6 +1,7 @@
 import type { ClusterClient } from "./api";
 import type { LinkContext } from "./check";
 import { exportLabel, federatedLabel } from "./mirroredServices";
+import { noTraffic } from "./simulated";
 
 /** Services whose pods are reached without the gateway. linkerd2, pkg/k8s/labels.go */
 const direct = [`${exportLabel}=remote-discovery`, `${federatedLabel}=member`];
@@ -14,4 +15,9 @@ export async function exportsDirectly({ core }: ClusterClient): Promise<boolean>
 /** Why a check of flat and federated services does not apply to a link, or undefined. */
 export async function noDirectExport({ target }: LinkContext): Promise<string | undefined> {
   return (await exportsDirectly(target)) ? undefined : "the target exports no flat or federated service";
+}
+
+/** Why no request can flow from pod to pod over a link, or undefined. */
+export async function noDirectTraffic(context: LinkContext): Promise<string | undefined> {
+  return (await noTraffic(context)) ?? noDirectExport(context);
 }

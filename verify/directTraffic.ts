@@ -2,10 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { found, kubectl, named, type ClusterClient, type Pod } from "./api";
 import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { curl, execute } from "./curl";
-import { noDirectExport } from "./directExports";
+import { noDirectTraffic } from "./directExports";
 import { metricsOf, sumOf } from "./metrics";
 import { exportLabel, federatedLabel, mirrorName } from "./mirroredServices";
-import { noTraffic } from "./simulated";
 import type { TestNamespace } from "./testNamespaces";
 import type { Deadline } from "./watch";
 
@@ -17,8 +16,6 @@ const awaySeconds = 5;
 
 /** Between two requests meanwhile, seconds. */
 const interval = 0.1;
-
-const applies = async (context: LinkContext) => (await noDirectExport(context)) ?? noTraffic(context);
 
 const urlOf = ({ source, namespace }: TestNamespace, service: string): string =>
   `http://${service}.${namespace}.svc.${source.domain}`;
@@ -145,7 +142,7 @@ const flat: LinkCheck = {
   scope: "link",
   title: "Does a flat mirror answer, and see who asks?",
   deadlineSeconds,
-  applies,
+  applies: noDirectTraffic,
   async run(context): Promise<Finding> {
     const testNamespace = await context.testNamespaces.of(context.link, context.deadline);
     const fault = await flatFault(testNamespace, context);
@@ -162,7 +159,7 @@ const federatedService: LinkCheck = {
   scope: "link",
   title: "Does a federated service answer from both clusters, and without the target's pod?",
   deadlineSeconds,
-  applies,
+  applies: noDirectTraffic,
   async run(context): Promise<Finding> {
     const testNamespace = await context.testNamespaces.of(context.link, context.deadline);
     const result = await federated(testNamespace, context);

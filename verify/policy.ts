@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { extension, kubectl, named, type ClusterClient } from "./api";
 import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { execute } from "./curl";
-import { noDirectExport } from "./directExports";
+import { noDirectTraffic } from "./directExports";
 import { exportLabel, mirrorName } from "./mirroredServices";
 import { noTraffic } from "./simulated";
 import type { TestNamespace } from "./testNamespaces";
@@ -48,7 +48,7 @@ const modes: Mode[] = [
   {
     id: "traffic.policy-flat",
     title: "Does a policy of the target admit one client of the source, and refuse another?",
-    applies: async (context) => (await noDirectExport(context)) ?? noTraffic(context),
+    applies: noDirectTraffic,
     exported: "remote-discovery",
     name: "guarded-flat",
     yes: "the server admitted one client by its own identity, and refused the other",

@@ -2,7 +2,7 @@ import { measureRoutes, type PodRoute } from "../lib/podRoutes";
 import { kubectl, named } from "./api";
 import { no, notApplicable, yes, type Finding, type LinkCheck, type LinkContext } from "./check";
 import { execute } from "./curl";
-import { noDirectExport } from "./directExports";
+import { noDirectTraffic } from "./directExports";
 import { noTraffic } from "./simulated";
 
 /** Includes pulling an image and starting a pod on each node. */
@@ -16,7 +16,7 @@ const podRoutes: LinkCheck = {
   scope: "link",
   title: "Do pods on every node of the source reach pods on every node of the target?",
   deadlineSeconds,
-  applies: async (context) => (await noDirectExport(context)) ?? noTraffic(context),
+  applies: noDirectTraffic,
   async run({ source, target, link, stack, testNamespaces, deadline }): Promise<Finding> {
     const { namespace } = await testNamespaces.of(link, deadline);
     const { answered, missing, unasked, silent } = await measureRoutes(source.core, target.core, namespace, deadline);

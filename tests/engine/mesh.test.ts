@@ -15,7 +15,7 @@ import { Api } from "../lib/api";
 import { eventually } from "../lib/eventually";
 import { keyReaders, readAsLinkerd, type TlsSecret } from "../lib/keyReaders";
 import { readableSecrets } from "../lib/secrets";
-import { type Outcome, type StateResource, type Step, succeeded, TestStack } from "../lib/stack";
+import { made, type Outcome, type StateResource, type Step, succeeded, TestStack } from "../lib/stack";
 
 interface Outputs {
   runtime: string;
@@ -78,8 +78,7 @@ test("bad settings are refused together, before anything is created", async () =
   }
   assert.match(refused.output, /manifests is "manifests"; east\/curl\.yaml:19: .+ Next: edit that line/);
   assert.doesNotMatch(refused.output, /^ +at .*\(/m, "a stack trace");
-  const made = (await stack.export()).filter(({ type }) => type !== "pulumi:pulumi:Stack");
-  assert.deepEqual(made, []);
+  assert.deepEqual(made(await stack.export()), []);
   assert.deepEqual(await stack.leftovers([]), []);
 });
 
@@ -448,10 +447,7 @@ test("another checkout's stack of the same name is refused, and names the owner"
       refused.output,
       new RegExp(`this is stack ${stack.name} of ${other.checkout}; it is left alone\\. Next: `),
     );
-    assert.deepEqual(
-      (await other.export()).filter(({ type }) => type !== "pulumi:pulumi:Stack"),
-      [],
-    );
+    assert.deepEqual(made(await other.export()), []);
   } finally {
     await other.end();
   }

@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { parse } from "yaml";
 import { buildImages, type Images } from "../../offline/k3d-images/build";
-import { createHome, type Home, succeeded, TestStack } from "../lib/stack";
+import { createHome, type Home, made, succeeded, TestStack } from "../lib/stack";
 import { type Engine, startEngine } from "./engine";
 import { eventually } from "../lib/eventually";
 import { processes } from "../lib/processes";
@@ -122,10 +122,7 @@ test("a cluster and a network that are someone else's are refused by name, and l
       /k3d cluster east belongs to someone else .* it is left alone\. Next: .*k3d cluster delete east/,
     );
     assert.match(output, /Docker network multicluster-example belongs to someone else .* it is left alone/);
-    assert.deepEqual(
-      (await stack.export()).map(({ type }) => type),
-      ["pulumi:pulumi:Stack"],
-    );
+    assert.deepEqual(made(await stack.export()), []);
     assert.equal(await containers("east"), before);
     assert.equal(await containers("west"), "");
   } finally {
@@ -152,9 +149,7 @@ test("an image that the local Docker engine lacks is reported before anything is
 test("up from nothing makes both clusters side by side, and the mesh on them", async () => {
   const preview = succeeded(await stack.preview());
   const { changes } = await stack.bringUp();
-  // The stack itself exists since the refused tries.
-  const urns = (found: { type: string; urn: string }[]) =>
-    found.filter(({ type }) => type !== "pulumi:pulumi:Stack").map(({ urn }) => urn).sort(); // prettier-ignore
+  const urns = (found: { type: string; urn: string }[]) => made(found).map(({ urn }) => urn).sort(); // prettier-ignore
   assert.deepEqual([...new Set(preview.changes.map(({ op }) => op))], ["create"]);
   assert.deepEqual(urns(preview.changes), urns(await stack.export()));
   const again = changes.filter(({ name }) => /-(claim|network)$/.test(name));

@@ -377,6 +377,11 @@ function readEvents(events: EngineEvent[]): Pick<Outcome, "changes" | "summary">
   return { changes, summary: summary ?? {} };
 }
 
+/** The resources but the two that also a refused update leaves: the stack, and the provider that reads its state. */
+export function made<T extends { type: string }>(resources: T[]): T[] {
+  return resources.filter(({ type }) => !["pulumi:pulumi:Stack", "pulumi:providers:pulumi"].includes(type));
+}
+
 function entries(directory: string): string[] {
   return fs.existsSync(directory) ? fs.readdirSync(directory) : [];
 }
