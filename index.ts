@@ -2,7 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import { findCharts } from "./config/charts";
 import { claimClusters } from "./components/clusters/claims";
 import { refuseToEmpty } from "./components/emptiedClusters";
-import { Mesh, renderCharts } from "./components/mesh";
+import { Mesh } from "./components/mesh";
+import { meshArgs } from "./components/meshArgs";
 import { curlCommands, tellIgnoredFiles, warnBeforeExpiry } from "./components/outputs";
 import { refuseFaultyFields } from "./config/fields";
 import { makePlan } from "./config/plan";
@@ -27,10 +28,11 @@ async function program() {
     refuseToEmpty(plan),
   ]);
 
-  const charts = await renderCharts("mesh", { plan, settings, paths });
+  const args = await meshArgs({ plan, settings, owner, paths });
+  await Mesh.prepare("mesh", args);
 
-  if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", { plan, settings, owner });
-  const mesh = new Mesh("mesh", { plan, settings, charts, owner });
+  if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", args);
+  const mesh = new Mesh("mesh", args);
 
   warnBeforeExpiry(mesh);
   tellIgnoredFiles(settings);
@@ -41,7 +43,7 @@ async function program() {
     links: plan.links.map(({ source, target }) => ({ source: source.name, target: target.name })),
     mirrors: plan.mirrors,
     curl: curlCommands(plan),
-    trustAnchorExpires: mesh.trustAnchor.expires,
+    trustAnchorExpires: mesh.trustAnchorExpires,
     kubeconfigs: mesh.kubeconfigs,
   };
 }

@@ -19,7 +19,7 @@ export interface ChartArgs {
 
 interface Options {
   parent: pulumi.Resource;
-  dependsOn?: pulumi.Resource[];
+  dependsOn?: pulumi.Input<pulumi.Resource>[];
 }
 
 /**

@@ -1,10 +1,17 @@
 import * as command from "@pulumi/command";
 import type * as pulumi from "@pulumi/pulumi";
 import { installChart } from "./chart";
-import { type Cluster, clusterProvider, isLocal } from "./clusters/cluster";
-import { program } from "./clusters/program";
+import { clusterProvider, type InClusterArgs } from "./clusters/cluster";
+import { commandDefaults, program } from "./clusters/program";
 import type { Manifest } from "../config/manifests";
+import type { Objects } from "./objects";
 import { pack } from "./stripCrds";
+
+interface DefinitionsArgs extends InClusterArgs {
+  /** Text that changes exactly when the cluster becomes another one. */
+  context: string;
+  objects: Manifest[];
+}
 
 /**
  * The CustomResourceDefinitions of a chart that contains nothing else, in one cluster.
@@ -18,27 +25,26 @@ import { pack } from "./stripCrds";
  * clusters/preflight.ts refuses definitions that are not Linkerd's.
  *
  * @example
- * const crds = definitions("mesh-east-crds", { cluster, objects: charts.definitions }, { parent });
+ * const crds = definitions("mesh-east-crds", { kubeconfig, context: "east", objects }, { parent });
  */
 export function definitions(
   name: string,
-  { cluster, objects }: { cluster: Cluster; objects: Manifest[] },
+  { local, kubeconfig, context, objects }: DefinitionsArgs,
   opts: { parent: pulumi.Resource },
-): pulumi.Resource {
-  if (!isLocal(cluster)) {
-    const { kubeconfig, plan } = cluster;
+): Objects | command.local.Command {
+  if (!local) {
     const takesOver = { upsertExistingObjects: true, enablePatchForce: true };
-    const keptBy = clusterProvider(`${name}-kept`, { kubeconfig, clusterIdentifier: plan.context, ...takesOver }, opts);
+    const keptBy = clusterProvider(`${name}-kept`, { kubeconfig, clusterIdentifier: context, ...takesOver }, opts);
     return installChart(name, { objects, keptBy }, opts);
   }
   return new command.local.Command(
     name,
     {
       create: program("components/applyDefinitions.ts", "apply"),
-      environment: { MESH_CLUSTER_NAME: cluster.plan.physicalName },
+      environment: { MESH_CLUSTER_NAME: local.physicalName },
       stdin: JSON.stringify(pack(objects)),
-      triggers: [cluster.clusterResource.id],
-      addPreviousOutputInEnv: false,
+      triggers: [local.resource.id],
+      ...commandDefaults(),
     },
     opts,
   );

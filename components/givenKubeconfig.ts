@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type * as pulumi from "@pulumi/pulumi";
-import type { Cluster } from "./clusters/cluster";
+import type { InClusterArgs } from "./clusters/cluster";
 import { ownKubeconfig } from "../lib/paths";
 import { variable } from "./clusters/lifecycle/spec";
 
@@ -9,11 +9,10 @@ import { variable } from "./clusters/lifecycle/spec";
  * its name, which saves twenty kilobytes of state.
  */
 export function kubeconfigEnvironment({
-  clusterResource,
-  plan,
+  local,
   kubeconfig,
-}: Cluster): Record<string, pulumi.Input<string>> {
-  return clusterResource ? { MESH_CLUSTER_NAME: plan.physicalName } : { MESH_KUBECONFIG: kubeconfig };
+}: Pick<InClusterArgs, "local" | "kubeconfig">): Record<string, pulumi.Input<string>> {
+  return local ? { MESH_CLUSTER_NAME: local.physicalName } : { MESH_KUBECONFIG: kubeconfig };
 }
 
 /** Reads the kubeconfig that `kubeconfigEnvironment` points to, in the program itself. */

@@ -1,28 +1,20 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { Cluster } from "./clusters/cluster";
-import { inCluster } from "./clusters/cluster";
-import { program } from "./clusters/program";
+import { checkArgs } from "../config/arguments";
+import { clusterProvider, inCluster, type LocalCluster } from "./clusters/cluster";
+import { commandDefaults, program } from "./clusters/program";
 import { kubeconfigEnvironment } from "./givenKubeconfig";
-import type { Linkerd } from "./linkerd";
-import type { Multicluster } from "./multicluster";
-import { multiclusterNamespace } from "./multicluster";
+import { type LinkEnd, multiclusterNamespace } from "./multicluster";
+import { part, plainPart, sourcesOf } from "./parts";
 import { RemoteAccess } from "./remoteAccess";
 import { makeSecret } from "./secret";
 
-/** One end of a link. */
-export interface LinkEnd {
-  cluster: Cluster;
-  linkerd: Linkerd;
-  multicluster: Multicluster;
-}
-
-export interface LinkArgs {
-  /** The cluster that mirrors. The link's objects live here. */
-  source: LinkEnd;
-  /** The cluster whose exported services are mirrored. The link is named after it. */
-  target: LinkEnd;
+export interface MulticlusterLinkArgs {
+  /** The output `end` of the Multicluster that mirrors. The link's objects live in its cluster. */
+  source: pulumi.Input<LinkEnd>;
+  /** The output `end` of the Multicluster whose exported services are mirrored. The link is named after its cluster. */
+  target: pulumi.Input<LinkEnd>;
   /** Whether to measure first that pods of the source reach those of the target, and fail if not. Default: false */
   measuresRoutes?: boolean;
 }
@@ -32,34 +24,35 @@ export interface LinkArgs {
  *
  * It reads a token, a CA and the gateway's address from the target. Nothing else crosses from one cluster to another.
  *
- * @example new MulticlusterLink("mesh-east-to-west", { source: east, target: west }, { parent: mesh });
+ * @throws RefusedError for faulty arguments
+ * @example new MulticlusterLink("east-to-west", { source: east.end, target: west.end });
  */
 export class MulticlusterLink extends pulumi.ComponentResource {
-  constructor(name: string, { source, target, measuresRoutes }: LinkArgs, opts: { parent: pulumi.Resource }) {
+  constructor(name: string, args: MulticlusterLinkArgs, opts?: pulumi.ComponentResourceOptions) {
+    checkArgs("MulticlusterLink", name, args);
     super("mesh:index:MulticlusterLink", name, {}, opts);
-    const link = target.cluster.plan.name;
-    const { domain } = target.cluster.plan;
-    const { gatewayAddress, gatewayPorts } = target.multicluster;
-    const inSource = inCluster(source.cluster, this);
+    const { source, target, measuresRoutes } = args;
+    const link = plainPart(target, (end) => end.cluster);
+    const domain = plainPart(target, (end) => end.domain);
+    const clusters = {
+      source: clusterOf(`${name}-source`, source, this),
+      target: clusterOf(`${name}-target`, target, this),
+    };
+    const inSource = inCluster(clusters.source, this);
 
     const access = new RemoteAccess(
       name,
-      {
-        target: target.cluster,
-        namespace: target.multicluster.namespace,
-        linkerdNamespace: target.linkerd.namespace,
-        source: source.cluster.plan.name,
-      },
-      { parent: this },
+      { target, source: plainPart(source, (end) => end.cluster) },
+      inCluster(clusters.target, this),
     );
-    const credentials = `cluster-credentials-${link}`;
+    const credentials = pulumi.interpolate`cluster-credentials-${link}`;
     const texts = { kubeconfig: access.kubeconfig };
     const type = "mirror.linkerd.io/remote-kubeconfig";
     // Two copies: the mirror reads its own, and the destination controller reads the one in Linkerd's namespace.
     const forMirror = makeSecret(
       `${name}-mirror`,
       { metadata: { name: credentials, namespace: multiclusterNamespace }, type, texts },
-      { ...inSource, dependsOn: source.multicluster.namespace },
+      { ...inSource, dependsOn: [sourcesOf(part(source, (end) => end.namespace))] },
     );
     const forDestination = makeSecret(
       `${name}-destination`,
@@ -80,14 +73,17 @@ export class MulticlusterLink extends pulumi.ComponentResource {
         ...inSource,
         // The destination controller reads the Secret when it appears, and never again: not when the target's
         // definitions were missing then, and not when the Secret changes (linkerd2, watcher/cluster_store.go).
-        dependsOn: [source.linkerd.namespace, target.linkerd],
+        dependsOn: [
+          sourcesOf(part(source, (end) => end.linkerdNamespace)),
+          sourcesOf(part(target, (end) => end.linkerdReady)),
+        ],
         replaceOnChanges: ["data"],
         deleteBeforeReplace: true,
       },
     );
 
-    const leftovers = mirrorCleanup(name, source.cluster, link, { parent: this });
-    const measured = measuresRoutes ? [routeMeasurement(name, source, target, { parent: this })] : [];
+    const leftovers = mirrorCleanup(name, clusters.source, link, this);
+    const measured = measuresRoutes ? [routeMeasurement(name, source, target, this)] : [];
     new k8s.apiextensions.CustomResource(
       name,
       {
@@ -99,10 +95,10 @@ export class MulticlusterLink extends pulumi.ComponentResource {
           targetClusterDomain: domain,
           targetClusterLinkerdNamespace: "linkerd",
           clusterCredentialsSecret: credentials,
-          gatewayAddress,
-          gatewayPort: String(gatewayPorts.gateway),
-          gatewayIdentity: `linkerd-gateway.${multiclusterNamespace}.serviceaccount.identity.linkerd.${domain}`,
-          probeSpec: { path: "/ready", port: String(gatewayPorts.probe), period: "3s" },
+          gatewayAddress: plainPart(target, (end) => end.gatewayAddress),
+          gatewayPort: plainPart(target, (end) => end.gatewayPort).apply(String),
+          gatewayIdentity: pulumi.interpolate`linkerd-gateway.${multiclusterNamespace}.serviceaccount.identity.linkerd.${domain}`,
+          probeSpec: { path: "/ready", port: plainPart(target, (end) => end.probePort).apply(String), period: "3s" },
           // Without a selector nothing is mirrored.
           selector: { matchLabels: { "mirror.linkerd.io/exported": "true" } },
           remoteDiscoverySelector: { matchLabels: { "mirror.linkerd.io/exported": "remote-discovery" } },
@@ -110,42 +106,63 @@ export class MulticlusterLink extends pulumi.ComponentResource {
         },
       },
       // The Link CRD comes with the source's extension. `leftovers` is deleted after the Link, to clean up after it.
-      { ...inSource, dependsOn: [source.multicluster, forMirror, forDestination, leftovers, ...measured] },
+      {
+        ...inSource,
+        dependsOn: [sourcesOf(part(source, (end) => end.ready)), forMirror, forDestination, leftovers, ...measured],
+      },
     );
     this.registerOutputs();
   }
 }
 
+interface EndCluster {
+  kubeconfig: pulumi.Output<string>;
+  provider: k8s.Provider;
+  local?: LocalCluster;
+}
+
+/** The cluster of an end. In a program of another language it gets a provider of the link's own. */
+function clusterOf(name: string, end: pulumi.Input<LinkEnd>, parent: pulumi.Resource): EndCluster {
+  const kubeconfig = part(end, (one) => one.kubeconfig);
+  const { provider, local } = pulumi.Output.isInstance(end) || end instanceof Promise ? {} : end;
+  return { kubeconfig, local, provider: provider ?? clusterProvider(name, { kubeconfig, clusterIdentifier: name }, { parent }) }; // prettier-ignore
+}
+
 /**
  * Deleting a Link leaves its mirror services behind. This removes them when a link is deleted but its cluster stays.
  */
-function mirrorCleanup(name: string, source: Cluster, link: string, opts: pulumi.CustomResourceOptions) {
-  const { clusterResource } = source;
+function mirrorCleanup(name: string, source: EndCluster, link: pulumi.Output<string>, parent: pulumi.Resource) {
+  const { local } = source;
   return new command.local.Command(
     `${name}-mirror-cleanup`,
     {
       delete: program("components/removeMirrors.ts"),
       environment: { MESH_LINK: link, ...kubeconfigEnvironment(source) },
-      addPreviousOutputInEnv: false,
+      ...commandDefaults(),
     },
-    { ...opts, ...(clusterResource && { deletedWith: clusterResource, dependsOn: clusterResource }) },
+    { parent, ...(local && { deletedWith: local.resource, dependsOn: local.resource }) },
   );
 }
 
 /** Needs meshed pods to ask in the target, and a namespace to ask from in the source. */
-function routeMeasurement(name: string, source: LinkEnd, target: LinkEnd, opts: pulumi.CustomResourceOptions) {
+function routeMeasurement(
+  name: string,
+  source: pulumi.Input<LinkEnd>,
+  target: pulumi.Input<LinkEnd>,
+  parent: pulumi.Resource,
+) {
   return new command.local.Command(
     `${name}-routes`,
     {
       create: program("components/measureRoutes.ts"),
       environment: {
-        MESH_SOURCE: source.cluster.plan.name,
-        MESH_TARGET: target.cluster.plan.name,
-        MESH_SOURCE_KUBECONFIG: source.cluster.kubeconfig,
-        MESH_TARGET_KUBECONFIG: target.cluster.kubeconfig,
+        MESH_SOURCE: plainPart(source, (end) => end.cluster),
+        MESH_TARGET: plainPart(target, (end) => end.cluster),
+        MESH_SOURCE_KUBECONFIG: part(source, (end) => end.kubeconfig),
+        MESH_TARGET_KUBECONFIG: part(target, (end) => end.kubeconfig),
       },
-      addPreviousOutputInEnv: false,
+      ...commandDefaults(),
     },
-    { ...opts, dependsOn: [source.multicluster, target.multicluster] },
+    { parent, dependsOn: [source, target].map((end) => sourcesOf(part(end, ({ ready }) => ready))) },
   );
 }

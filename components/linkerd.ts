@@ -1,62 +1,64 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { ChartPaths } from "../config/charts";
-import type { ClusterPlan, TrustPlan } from "../config/plan";
-import type { Settings } from "../config/settings";
+import { checkArgs } from "../config/arguments";
+import { type Generations, restartsOf } from "../config/trust";
 import { installChart } from "./chart";
 import { mergedValues } from "./chartValues";
-import type { Capabilities, Cluster } from "./clusters/cluster";
-import { inCluster } from "./clusters/cluster";
-import { program } from "./clusters/program";
+import { type InClusterArgs, withProvider } from "./clusters/cluster";
+import { commandDefaults, program } from "./clusters/program";
 import { definitions } from "./definitions";
-import type { Manifest } from "../config/manifests";
+import { Objects } from "./objects";
+import { part, plainPart, readyWith } from "./parts";
 import { placeholder } from "./placeholders";
-import { renderChart } from "./rendering";
+import { type ChartArgs, chartObjects, type ChartRequest, commonOf, prepareCharts } from "./preparedCharts";
 import { makeSecret } from "./secret";
-import { type Issuer, type Webhook, webhookServices } from "./trustAnchor";
+import { type IssuerParts, webhookNames, webhookServices } from "./trustAnchor";
 
 /** Pods carry this annotation so that they restart, in the graph's order, when certificates change. */
 export const trustAnnotation = "linkerd-multicluster-mesh/trust";
 
-/** Linkerd's rendered charts for one cluster. */
-export interface LinkerdCharts {
-  definitions: Manifest[];
-  controlPlane: Manifest[];
+/** Choices for Linkerd in one cluster or all of a mesh. */
+export interface LinkerdOptions extends Generations, ChartArgs {
+  /** Log level of the Linkerd proxies. Default: `linkerd=debug,warn` */
+  proxyLogLevel?: string;
+  /**
+   * `Fail`: no pod starts without its proxy, not even while the injector restarts. `Ignore` (the chart's default): such
+   * pods run unmeshed until someone restarts them. The policy validator always has `Ignore`. Default: `Fail`
+   */
+  webhookFailurePolicy?: "Fail" | "Ignore";
+  /** Whether to install the Gateway API's definitions; false where the cluster has them already. Default: true */
+  installGatewayApi?: boolean;
 }
 
-export interface LinkerdRendering {
-  paths: ChartPaths;
-  cluster: ClusterPlan;
-  trust: TrustPlan;
-  settings: Pick<Settings, "proxyLogLevel" | "webhookFailurePolicy" | "installGatewayApi" | "chartValues">;
-  capabilities: Capabilities;
+/** What the charts of a Linkerd depend on. */
+export interface LinkerdChartArgs extends LinkerdOptions {
+  /** DNS domain of the cluster, and its trust domain. Default: `cluster.local` */
+  domain?: string;
 }
 
-/** Renders the charts of `new Linkerd(name, ...)`. */
-export async function renderLinkerd(
-  name: string,
-  { paths, cluster, trust, settings, capabilities }: LinkerdRendering,
-): Promise<LinkerdCharts> {
-  const common = { namespace: "linkerd", capabilities };
-  const own = settings.chartValues;
-  const [definitions, controlPlane] = await Promise.all([
-    renderChart({
+/** The charts of `new Linkerd(name, args)`: the definitions, and the control plane. */
+export function linkerdCharts(name: string, args: LinkerdChartArgs): [ChartRequest, ChartRequest] {
+  const { domain = "cluster.local", chartValues: own = {}, installGatewayApi = true } = args;
+  const { proxyLogLevel = "linkerd=debug,warn", webhookFailurePolicy = "Fail" } = args;
+  const common = { namespace: "linkerd", ...commonOf(args) };
+  return [
+    {
       ...common,
-      chart: paths["linkerd-crds"],
+      chart: "linkerd-crds",
       release: `${name}-crds`,
       // `linkerd check` fails without the Gateway API. k3s ships a copy only with Traefik, and Traefik is disabled.
-      values: mergedValues("linkerd-crds", { installGatewayAPI: settings.installGatewayApi }, own["linkerd-crds"]),
-    }),
-    renderChart({
+      values: mergedValues("linkerd-crds", { installGatewayAPI: installGatewayApi }, own["linkerd-crds"]),
+    },
+    {
       ...common,
-      chart: paths["linkerd-control-plane"],
+      chart: "linkerd-control-plane",
       release: `${name}-control-plane`,
       values: mergedValues(
         "linkerd-control-plane",
         {
-          clusterDomain: cluster.domain,
-          identityTrustDomain: cluster.domain,
+          clusterDomain: domain,
+          identityTrustDomain: domain,
           identityTrustAnchorsPEM: placeholder("trustBundle"),
           identity: { externalCA: true, issuer: { scheme: "kubernetes.io/tls" } },
           // Without these, each rendering makes new certificates, and the control plane restarts.
@@ -68,45 +70,51 @@ export async function renderLinkerd(
           ),
           // Its schedule depends on the time of rendering, and it reports to Linkerd's makers.
           disableHeartBeat: true,
-          proxy: { logLevel: settings.proxyLogLevel },
-          webhookFailurePolicy: settings.webhookFailurePolicy,
+          proxy: { logLevel: proxyLogLevel },
+          webhookFailurePolicy,
           // The identity controller notices a changed issuer after about a minute. A restart applies it at once.
-          podAnnotations: { [trustAnnotation]: trust.controlPlane },
+          podAnnotations: { [trustAnnotation]: restartsOf(args).controlPlane },
         },
         own["linkerd-control-plane"],
       ),
-    }),
-  ]);
-  return { definitions, controlPlane };
+    },
+  ];
 }
 
-export interface LinkerdArgs {
-  cluster: Cluster;
-  charts: LinkerdCharts;
-  /** Every trusted root, PEM. All clusters get exactly the same string. */
+export interface LinkerdArgs extends InClusterArgs, LinkerdChartArgs {
+  /** Every trusted root, PEM: the output `bundlePem` of the TrustAnchor. All clusters get exactly the same string. */
   trustBundle: pulumi.Input<string>;
-  issuer: Issuer;
-  trust: TrustPlan;
-  /**
-   * `Fail`: no pod starts without its proxy, not even while the injector restarts. `Ignore` (the chart's default): such
-   * pods run unmeshed until someone restarts them. The policy validator always has `Ignore`: see
-   * policyValidator.ts.
-   */
-  webhookFailurePolicy: "Fail" | "Ignore";
+  /** The cluster's entry in the output `issuers` of the TrustAnchor. */
+  issuer: pulumi.Input<IssuerParts>;
+  /** @internal Text that changes exactly when the cluster becomes another one. Default: the component's name */
+  context?: string;
+}
+
+/** What other components need of Linkerd in a cluster. */
+export interface LinkerdParts {
+  /** Its namespace, once it is there. */
+  namespace: pulumi.Input<string>;
+  /** True once the control plane is ready. */
+  ready: pulumi.Input<boolean>;
 }
 
 /**
  * Linkerd in one cluster: its namespace, CRDs and control plane. Ready when the control plane is.
  *
- * @example new Linkerd("mesh-east", { cluster: east, charts, trustBundle: anchor.bundlePem, issuer, ... }, { parent: mesh });
+ * @throws RefusedError for faulty arguments, and when a chart cannot be had or rendered
+ * @example
+ * new Linkerd("east", { kubeconfig, trustBundle: anchor.bundlePem, issuer: anchor.issuers.east });
  */
 export class Linkerd extends pulumi.ComponentResource {
-  readonly namespace: k8s.core.v1.Namespace;
+  /** For the arguments `linkerd` of Multicluster and Workloads. */
+  readonly installed: LinkerdParts;
 
-  constructor(name: string, args: LinkerdArgs, opts: { parent: pulumi.Resource }) {
-    const { cluster, charts, issuer, trust } = args;
-    super("mesh:index:Linkerd", name, {}, inCluster(cluster, opts.parent));
-    this.namespace = new k8s.core.v1.Namespace(
+  constructor(name: string, args: LinkerdArgs, opts?: pulumi.ComponentResourceOptions) {
+    checkArgs("Linkerd", name, args);
+    const [crdObjects, controlPlaneObjects] = linkerdCharts(name, args).map(chartObjects);
+    super("mesh:index:Linkerd", name, {}, withProvider(`${name}-linkerd`, args.kubeconfig, opts));
+    const { kubeconfig, local, issuer, trustBundle, webhookFailurePolicy = "Fail", context = name } = args;
+    const namespace = new k8s.core.v1.Namespace(
       name,
       {
         metadata: {
@@ -123,29 +131,48 @@ export class Linkerd extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const crds = definitions(`${name}-crds`, { cluster, objects: charts.definitions }, { parent: this });
-    const certificates = this.certificates(name, args);
+    const cluster = { kubeconfig, local, context };
+    const crds = definitions(`${name}-crds`, { ...cluster, objects: crdObjects ?? [] }, { parent: this });
+    const certificates = this.certificates(name, namespace.metadata.name, args);
     const bundles = Object.fromEntries(
-      Object.entries(issuer.webhooks).map(([webhook, { certPem }]) => [webhook, certPem]),
+      webhookNames.map((webhook) => [webhook, plainPart(issuer, ({ webhooks }) => webhooks[webhook].certPem)]),
     );
     const controlPlane = installChart(
       `${name}-control-plane`,
-      { objects: charts.controlPlane, texts: { trustBundle: args.trustBundle, ...bundles } },
+      { objects: controlPlaneObjects ?? [], texts: { trustBundle, ...bundles } },
       { parent: this, dependsOn: [crds, ...certificates] },
     );
-    if (args.webhookFailurePolicy === "Fail") {
-      new command.local.Command(
-        `${name}-webhooks`,
-        {
-          create: program("components/awaitWebhooks.ts"),
-          environment: { MESH_KUBECONFIG: cluster.kubeconfig },
-          triggers: [trust.controlPlane],
-          addPreviousOutputInEnv: false,
-        },
-        { parent: this, dependsOn: controlPlane },
-      );
-    }
+    const answering =
+      webhookFailurePolicy === "Fail"
+        ? [
+            new command.local.Command(
+              `${name}-webhooks`,
+              {
+                create: program("components/awaitWebhooks.ts"),
+                environment: { MESH_KUBECONFIG: kubeconfig },
+                triggers: [restartsOf(args).controlPlane],
+                ...commandDefaults(),
+              },
+              { parent: this, dependsOn: controlPlane },
+            ),
+          ]
+        : [];
+    this.installed = {
+      namespace: namespace.metadata.name,
+      ready: readyWith([
+        namespace,
+        ...(crds instanceof Objects ? crds.resources : [crds]),
+        ...certificates,
+        ...controlPlane.resources,
+        ...answering,
+      ]),
+    };
     this.registerOutputs();
+  }
+
+  /** Renders the charts of a Linkerd side by side, before it is made. Optional: without it the constructor does. */
+  static prepare(name: string, args: LinkerdChartArgs): Promise<void> {
+    return prepareCharts(linkerdCharts(name, args));
   }
 
   /**
@@ -155,17 +182,24 @@ export class Linkerd extends pulumi.ComponentResource {
    * roots, look up to date, and never restart. Also, keys stay out of the chart, because its rendering is kept in a
    * file.
    */
-  private certificates(name: string, { trustBundle, issuer }: LinkerdArgs): pulumi.Resource[] {
-    const namespace = this.namespace.metadata.name;
+  private certificates(
+    name: string,
+    namespace: pulumi.Output<string>,
+    { trustBundle, issuer }: LinkerdArgs,
+  ): pulumi.Resource[] {
     const type = "kubernetes.io/tls";
     const child = { parent: this };
     // In older states these Secrets belong to the chart.
     const chart = pulumi.createUrn(`${name}-control-plane`, "kubernetes:helm.sh/v4:Chart", this);
-    const webhooks = Object.entries(issuer.webhooks).map(([webhook, { certPem, keyPem }]) => {
-      const secret = `${webhookServices[webhook as Webhook]}-k8s-tls`;
+    const webhookSecrets = webhookNames.map((webhook) => {
+      const secret = `${webhookServices[webhook]}-k8s-tls`;
+      const texts = {
+        "tls.crt": plainPart(issuer, ({ webhooks }) => webhooks[webhook].certPem),
+        "tls.key": part(issuer, ({ webhooks }) => webhooks[webhook].keyPem),
+      };
       return makeSecret(
         `${name}-${secret}`,
-        { metadata: { name: secret, namespace }, type, texts: { "tls.crt": certPem, "tls.key": keyPem } },
+        { metadata: { name: secret, namespace }, type, texts },
         {
           ...child,
           aliases: [pulumi.createUrn(`${name}-control-plane:linkerd/${secret}`, "kubernetes:core/v1:Secret", chart)],
@@ -173,7 +207,7 @@ export class Linkerd extends pulumi.ComponentResource {
       );
     });
     return [
-      ...webhooks,
+      ...webhookSecrets,
       new k8s.core.v1.ConfigMap(
         `${name}-trust-roots`,
         { metadata: { name: "linkerd-identity-trust-roots", namespace }, data: { "ca-bundle.crt": trustBundle } },
@@ -184,7 +218,11 @@ export class Linkerd extends pulumi.ComponentResource {
         {
           metadata: { name: "linkerd-identity-issuer", namespace },
           type,
-          texts: { "tls.crt": issuer.keyPair.certPem, "tls.key": issuer.keyPair.keyPem, "ca.crt": trustBundle },
+          texts: {
+            "tls.crt": plainPart(issuer, ({ certPem }) => certPem),
+            "tls.key": part(issuer, ({ keyPem }) => keyPem),
+            "ca.crt": trustBundle,
+          },
         },
         child,
       ),

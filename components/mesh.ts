@@ -1,48 +1,55 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { ChartPaths } from "../config/charts";
-import { gatewayPorts } from "../config/gatewayPorts";
-import type { Plan } from "../config/plan";
-import type { Settings } from "../config/settings";
-import { capabilitiesOf, makeClusters } from "./clusters";
-import { Linkerd, type LinkerdCharts, renderLinkerd } from "./linkerd";
-import { MulticlusterLink, type LinkEnd } from "./link";
-import { Multicluster, renderMulticluster } from "./multicluster";
+import { checkArgs } from "../config/arguments";
 import type { Manifest } from "../config/manifests";
+import { RefusedError } from "../config/settings";
+import { type ClusterSourceArgs, contextOf, makeCluster } from "./clusters";
+import { inCluster } from "./clusters/cluster";
+import { K3dNetwork } from "./clusters/k3d";
+import { nodesOf } from "./clusters/lifecycle/spec";
+import { defaultOwner } from "./clusters/local";
+import { MulticlusterLink } from "./link";
+import { Linkerd, type LinkerdChartArgs, linkerdCharts, type LinkerdOptions } from "./linkerd";
+import { type LinkEnd, Multicluster, multiclusterChart, type MulticlusterChartArgs } from "./multicluster";
+import { part } from "./parts";
+import { prepareCharts } from "./preparedCharts";
 import { TrustAnchor } from "./trustAnchor";
 import { Workloads } from "./workloads";
 
-/** The rendered charts, by cluster. */
-export type MeshCharts = Record<string, { linkerd: LinkerdCharts; multicluster: Manifest[] }>;
-
-/**
- * Renders all charts of a mesh, before any resource is registered. A preview then lists the same resources whether or
- * not the clusters exist.
- *
- * @example const charts = await renderCharts("mesh", { plan, settings, paths });
- */
-export async function renderCharts(
-  name: string,
-  { plan, settings, paths }: { plan: Plan; settings: Settings; paths: ChartPaths },
-): Promise<MeshCharts> {
-  const { trust } = plan;
-  return Object.fromEntries(
-    await Promise.all(
-      plan.clusters.map(async (cluster) => {
-        const full = `${name}-${cluster.name}`;
-        const args = { paths, cluster, trust, settings, capabilities: await capabilitiesOf(cluster, settings) };
-        const [linkerd, multicluster] = await Promise.all([renderLinkerd(full, args), renderMulticluster(full, args)]);
-        return [cluster.name, { linkerd, multicluster }];
-      }),
-    ),
-  ) as MeshCharts;
+/** One cluster of a mesh. */
+export interface MeshClusterArgs extends ClusterSourceArgs {
+  /** DNS domain, and Linkerd's trust domain. Default: `<name>.<orgDomain>` for k3d and kwok, else `cluster.local` */
+  domain?: string;
+  /** Its Kubernetes version. Default: `v1.34.4` */
+  kubernetesVersion?: string;
+  /** Its API groups with their versions, besides those that Helm knows. Default: none. Example: `["policy/v1"]` */
+  apiVersions?: string[];
+  /** Kubernetes objects, as in a manifest. Default: none */
+  manifests?: Manifest[];
+  /** Namespaces to make, besides those of the manifests. Default: those that the manifests need */
+  namespaces?: string[];
 }
 
-export interface MeshArgs {
-  plan: Plan;
-  settings: Settings;
-  charts: MeshCharts;
-  /** The owner of the local clusters. Example: `stack dev of /home/alice/mesh` */
-  owner: string;
+/** One directed link. */
+export interface MeshLinkArgs {
+  /** Name of the cluster that mirrors. */
+  source: string;
+  /** Name of the cluster whose exported services are mirrored. */
+  target: string;
+}
+
+export interface MeshArgs extends LinkerdOptions {
+  /** The clusters by their names in the mesh: a-z, 0-9 and -, at most 20 characters. */
+  clusters: Record<string, MeshClusterArgs>;
+  /** Admin kubeconfigs of the clusters that exist already, by name. This machine reaches their addresses. Default: none */
+  kubeconfigs?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /** Default: every pair of clusters, both ways */
+  links?: MeshLinkArgs[];
+  /** The trust anchor and the domains of local clusters are named after it. Default: `cluster.local` */
+  orgDomain?: string;
+  /** Docker network to make for the k3d clusters. Default: `<component's name>-network` */
+  dockerNetwork?: string;
+  /** Whether to measure, before clusters are linked, that their pods reach each other. Default: false */
+  measuresRoutes?: boolean;
 }
 
 /** Outputs about one cluster. */
@@ -62,63 +69,158 @@ export interface ClusterOutputs {
  * The whole mesh: clusters, one trust anchor, Linkerd and its multicluster extension in each, the links between them,
  * and the workloads.
  *
- * @example new Mesh("mesh", { plan, settings, charts, owner });
+ * @throws RefusedError for faulty arguments, and when a chart cannot be had or rendered
+ * @example new Mesh("mesh", { clusters: { east: {}, west: {} }, kubeconfigs: { east, west } });
  */
 export class Mesh extends pulumi.ComponentResource {
+  /** By name. */
   readonly clusters: Record<string, ClusterOutputs> = {};
+  /** Admin kubeconfigs by cluster. A secret. */
   readonly kubeconfigs: pulumi.Output<Record<string, string>>;
-  readonly trustAnchor: TrustAnchor;
+  /** Every trusted root, PEM, oldest first. */
+  readonly trustBundle: pulumi.Output<string>;
+  /** When the signing root expires, RFC 3339. */
+  readonly trustAnchorExpires: pulumi.Output<string>;
 
   constructor(name: string, args: MeshArgs, opts?: pulumi.ComponentResourceOptions) {
+    checkMesh(name, args);
     super("mesh:index:Mesh", name, {}, opts);
-    const { plan, settings, charts } = args;
-    const { trust } = plan;
+    const { anchors, issuerGeneration, orgDomain, measuresRoutes, dockerNetwork = `${name}-network` } = args;
+    const members = membersOf(name, args);
     const child = { parent: this };
 
-    this.trustAnchor = new TrustAnchor(name, { plan: trust }, child);
+    const domains = Object.fromEntries(members.map(({ clusterName, domain }) => [clusterName, domain]));
+    const anchor = new TrustAnchor(name, { anchors, issuerGeneration, orgDomain, clusters: domains }, child);
+    this.trustBundle = anchor.bundlePem;
+    this.trustAnchorExpires = anchor.expires;
+
+    const [firstK3d] = members.flatMap(({ k3d }) => (k3d ? [k3d] : []));
+    const network =
+      firstK3d && new K3dNetwork(`${name}-network`, dockerNetwork, { owner: firstK3d.owner ?? defaultOwner() }, child);
     const ends = new Map<string, LinkEnd>();
-    for (const cluster of makeClusters(name, args, child)) {
-      const clusterName = cluster.plan.name;
+    const kubeconfigs: Record<string, pulumi.Output<string>> = {};
+    for (const member of members) {
+      const { clusterName, domain, context, manifests, namespaces } = member;
       const full = `${name}-${clusterName}`;
-      const issuer = this.trustAnchor.issuer(cluster.plan);
-      const trustBundle = this.trustAnchor.bundlePem;
-      const { webhookFailurePolicy } = settings;
-      const rendered = charts[clusterName];
-      if (!rendered) throw new Error("renderCharts renders for every planned cluster");
+      const onNetwork = { network, dockerNetwork, domain, peerNodes: nodesOfPeers(name, clusterName, args) };
+      const cluster = makeCluster(full, { ...member, kubeconfig: kubeconfigOf(args, clusterName) }, onNetwork, child);
+      const { kubeconfig, local, provider, apiServer, gateway } = cluster;
+      const access = { kubeconfig, local };
+      const inside = inCluster(cluster, this);
+      const issuer = anchor.issuer(clusterName);
 
-      const linkerd = new Linkerd(
+      const { installed: linkerd } = new Linkerd(
         full,
-        { cluster, charts: rendered.linkerd, trust, trustBundle, issuer, webhookFailurePolicy },
-        child,
+        { ...access, ...linkerdArgs(args, member), trustBundle: this.trustBundle, issuer, context },
+        inside,
       );
-      const multicluster = new Multicluster(
+      const { end } = new Multicluster(
         full,
-        { cluster, linkerd, chart: rendered.multicluster, gatewayPorts: gatewayPorts(settings.chartValues) },
-        child,
+        { ...access, ...multiclusterArgs(args, member), clusterName, linkerd, apiServer, gateway, provider },
+        inside,
       );
-      const namespaces = plan.namespaces[clusterName] ?? [];
-      new Workloads(full, { cluster, linkerd, multicluster, namespaces, trust }, child);
-
-      ends.set(clusterName, { cluster, linkerd, multicluster });
+      const generations = { anchors, issuerGeneration };
+      new Workloads(full, { ...access, ...generations, linkerd, multicluster: end, manifests, namespaces }, inside);
+      ends.set(clusterName, end);
+      kubeconfigs[clusterName] = kubeconfig;
       this.clusters[clusterName] = {
-        context: cluster.plan.context,
-        domain: cluster.plan.domain,
-        gateway: multicluster.gatewayAddress,
-        apiServer: cluster.apiServerForPeers,
-        issuerExpires: issuer.expires,
+        ...{ context, domain, gateway: pulumi.output(end.gatewayAddress), apiServer },
+        issuerExpires: pulumi.output(issuer.expires),
       };
     }
-    // On k3d the program makes the routes.
-    const measuresRoutes = plan.runtime === "existing" && settings.network === "flat";
-    for (const link of plan.links) {
-      const [source, target] = [ends.get(link.source.name), ends.get(link.target.name)];
-      if (!source || !target) throw new Error("plan.ts makes links between planned clusters only");
-      const linkName = `${name}-${link.source.name}-to-${link.target.name}`;
-      new MulticlusterLink(linkName, { source, target, measuresRoutes }, child);
+    for (const link of linksOf(args)) {
+      const [source, target] = [ends.get(link.source), ends.get(link.target)];
+      if (!source || !target) throw new Error("checkMesh refuses links of unknown clusters");
+      new MulticlusterLink(`${name}-${link.source}-to-${link.target}`, { source, target, measuresRoutes }, child);
     }
-    this.kubeconfigs = pulumi.secret(
-      pulumi.all(Object.fromEntries([...ends].map(([clusterName, { cluster }]) => [clusterName, cluster.kubeconfig]))),
-    );
+    this.kubeconfigs = pulumi.secret(pulumi.all(kubeconfigs));
     this.registerOutputs();
   }
+
+  /** Renders all charts of a Mesh side by side, before it is made. Optional: without it the constructor does. */
+  static prepare(name: string, args: MeshArgs): Promise<void> {
+    checkMesh(name, args);
+    return prepareCharts(
+      membersOf(name, args).flatMap((member) => {
+        const full = `${name}-${member.clusterName}`;
+        return [
+          ...linkerdCharts(full, linkerdArgs(args, member)),
+          multiclusterChart(full, multiclusterArgs(args, member)),
+        ];
+      }),
+    );
+  }
+}
+
+/** @throws RefusedError before anything is registered */
+function checkMesh(name: string, args: MeshArgs): void {
+  checkArgs("Mesh", name, args);
+  const names = Object.keys(args.clusters);
+  const unknown = linksOf(args).flatMap(({ source, target }) => [source, target].filter((end) => !names.includes(end)));
+  const homeless = Object.entries(args.clusters).filter(
+    ([cluster, { k3d, kwok }]) => !k3d && !kwok && !kubeconfigOf(args, cluster),
+  );
+  const problems = [
+    ...unknown.map((end) => `links of Mesh ${name} name ${end}; allowed: one of the clusters ${names.join(", ")}`),
+    ...homeless.map(([one]) => `kubeconfigs.${one} of Mesh ${name} is nothing; allowed: a kubeconfig, or k3d in clusters.${one}`), // prettier-ignore
+  ];
+  if (problems.length > 0) throw new RefusedError(problems);
+}
+
+/** A cluster of a mesh, with its defaults. */
+type Member = MeshClusterArgs & { clusterName: string; domain: string; context: string };
+
+function membersOf(name: string, { clusters, orgDomain = "cluster.local" }: MeshArgs): Member[] {
+  return Object.entries(clusters).map(([clusterName, cluster]) => {
+    const { k3d, kwok } = cluster;
+    const isLocal = k3d !== undefined || kwok !== undefined;
+    const domain = cluster.domain ?? (isLocal ? `${clusterName}.${orgDomain}` : "cluster.local");
+    return { ...cluster, clusterName, domain, context: contextOf(`${name}-${clusterName}`, cluster) ?? clusterName };
+  });
+}
+
+function linksOf({ clusters, links }: Pick<MeshArgs, "clusters" | "links">): MeshLinkArgs[] {
+  const names = Object.keys(clusters);
+  return (
+    links ?? names.flatMap((source) => names.filter((one) => one !== source).map((target) => ({ source, target })))
+  );
+}
+
+/** The nodes of the clusters that one is linked with, in either direction. */
+function nodesOfPeers(name: string, clusterName: string, args: MeshArgs): string[] {
+  const ends = linksOf(args).map(({ source, target }) => [source, target]);
+  const peers = new Set(ends.filter((pair) => pair.includes(clusterName)).flat());
+  return [...peers].flatMap((peer) => {
+    const k3d = peer === clusterName ? undefined : args.clusters[peer]?.k3d;
+    return k3d ? nodesOf({ ...k3d, name: k3d.physicalName ?? `${name}-${peer}` }) : [];
+  });
+}
+
+function chartArgs(args: MeshArgs, { domain, kubernetesVersion, apiVersions }: Member): MulticlusterChartArgs {
+  const { anchors, issuerGeneration, chartRepository, linkerdVersion, chartDirectory, chartValues } = args;
+  return {
+    ...{ anchors, issuerGeneration, chartRepository, linkerdVersion, chartDirectory, chartValues },
+    ...{ domain, kubernetesVersion, apiVersions },
+  };
+}
+
+function linkerdArgs(args: MeshArgs, member: Member): LinkerdChartArgs {
+  const { proxyLogLevel, webhookFailurePolicy, installGatewayApi } = args;
+  return { ...chartArgs(args, member), proxyLogLevel, webhookFailurePolicy, installGatewayApi };
+}
+
+function multiclusterArgs(args: MeshArgs, member: Member): MulticlusterChartArgs {
+  const targets = linksOf(args).flatMap(({ source, target }) => (source === member.clusterName ? [target] : []));
+  return { ...chartArgs(args, member), targets };
+}
+
+/** Undefined where the kubeconfigs are known and have none for the cluster. */
+function kubeconfigOf({ kubeconfigs = {} }: MeshArgs, clusterName: string): pulumi.Output<string> | undefined {
+  if (!pulumi.Output.isInstance(kubeconfigs) && !(kubeconfigs instanceof Promise) && !kubeconfigs[clusterName]) return;
+  return part(kubeconfigs, (all) => {
+    const kubeconfig = all[clusterName];
+    // The provider would take the user's own kubeconfig.
+    if (!kubeconfig) throw new pulumi.RunError(`kubeconfigs.${clusterName} is nothing; allowed: a kubeconfig`);
+    return kubeconfig;
+  });
 }

@@ -65,6 +65,11 @@ export class Objects extends pulumi.ComponentResource {
     this.registerOutputs();
   }
 
+  /** Every object's resource. */
+  get resources(): pulumi.Resource[] {
+    return this.made.map(({ resource }) => resource);
+  }
+
   /** The `status` of one object, once it is there. Undefined when there is no such object. */
   statusOf(kind: string, name: string): pulumi.Output<unknown> | undefined {
     return this.made.find(({ object }) => object.kind === kind && object.metadata.name === name)?.resource.status;

@@ -30,7 +30,7 @@ export function warnBeforeExpiry(mesh: Mesh, now = Date.now()): void {
     const when = days < 0 ? `expired on ${expires}` : `expires in ${days} days, on ${expires}`;
     void pulumi.log.warn(`${what} ${when}. Next: npm run rotate -- ${rotate}`);
   };
-  mesh.trustAnchor.expires.apply((expires) => warn("the trust anchor", expires, "anchor"));
+  mesh.trustAnchorExpires.apply((expires) => warn("the trust anchor", expires, "anchor"));
   for (const [name, { issuerExpires }] of Object.entries(mesh.clusters)) {
     issuerExpires.apply((expires) => warn(`the issuer of ${name}`, expires, "issuers"));
   }

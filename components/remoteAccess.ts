@@ -1,17 +1,13 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { Cluster } from "./clusters/cluster";
-import { inCluster } from "./clusters/cluster";
+import type { LinkEnd } from "./multicluster";
+import { part, plainPart } from "./parts";
 
 export interface RemoteAccessArgs {
-  /** The cluster that is read. Everything made here lives in it. */
-  target: Cluster;
-  /** The target's `linkerd-multicluster`, where the account lives. */
-  namespace: k8s.core.v1.Namespace;
-  /** The target's `linkerd`, where the account reads one ConfigMap. */
-  linkerdNamespace: k8s.core.v1.Namespace;
+  /** The cluster that is read, where everything is made. */
+  target: pulumi.Input<LinkEnd>;
   /** Name of the cluster that reads. */
-  source: string;
+  source: pulumi.Input<string>;
 }
 
 /** Only the rights that the service mirror needs in a target cluster: linkerd2, multicluster/service-mirror. */
@@ -36,10 +32,10 @@ export class RemoteAccess extends pulumi.ComponentResource {
   /** For the source's pods: the target's address as they reach it, its CA and the account's token. A secret. */
   readonly kubeconfig: pulumi.Output<string>;
 
-  constructor(name: string, args: RemoteAccessArgs, opts: { parent: pulumi.Resource }) {
-    super("mesh:index:RemoteAccess", name, {}, inCluster(args.target, opts.parent));
-    const account = `linkerd-service-mirror-${args.source}`;
-    const namespace = args.namespace.metadata.name;
+  constructor(name: string, { target, source }: RemoteAccessArgs, opts: pulumi.ComponentResourceOptions) {
+    super("mesh:index:RemoteAccess", name, {}, opts);
+    const account = pulumi.interpolate`linkerd-service-mirror-${source}`;
+    const namespace = plainPart(target, (end) => end.namespace);
     const metadata = { name: account };
     const child = { parent: this };
 
@@ -52,7 +48,7 @@ export class RemoteAccess extends pulumi.ComponentResource {
       { metadata, roleRef: { apiGroup, kind: "ClusterRole", name: clusterRole.metadata.name }, subjects },
       child,
     );
-    const inLinkerd = { ...metadata, namespace: args.linkerdNamespace.metadata.name };
+    const inLinkerd = { ...metadata, namespace: plainPart(target, (end) => end.linkerdNamespace) };
     const role = new k8s.rbac.v1.Role(name, { metadata: inLinkerd, rules: linkerdRules }, child);
     const binding = new k8s.rbac.v1.RoleBinding(
       name,
@@ -63,7 +59,7 @@ export class RemoteAccess extends pulumi.ComponentResource {
       name,
       {
         metadata: {
-          name: `${account}-token`,
+          name: pulumi.interpolate`${account}-token`,
           namespace,
           annotations: {
             "kubernetes.io/service-account.name": serviceAccount.metadata.name,
@@ -78,16 +74,14 @@ export class RemoteAccess extends pulumi.ComponentResource {
       },
       { ...child, dependsOn: [serviceAccount, clusterBinding, binding], additionalSecretOutputs: ["data"] },
     );
+    const server = part(target, (end) => end.apiServer);
+    const cluster = part(target, (end) => end.cluster);
     this.kubeconfig = pulumi.secret(
-      pulumi.all([token.data, args.target.apiServerForPeers]).apply(([data, server]) =>
-        kubeconfigOf({
-          cluster: args.target.plan.name,
-          server,
-          user: account,
-          ca: data["ca.crt"],
-          token: data.token,
-        }),
-      ),
+      pulumi
+        .all([token.data, account, server, cluster])
+        .apply(([data, user, server, cluster]) =>
+          kubeconfigOf({ cluster, server, user, ca: data["ca.crt"], token: data.token }),
+        ),
     );
     this.registerOutputs();
   }

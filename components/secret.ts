@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { KubernetesResource } from "./objects";
 
 export interface SecretArgs {
-  metadata: { name: string; namespace: pulumi.Input<string>; [field: string]: pulumi.Input<unknown> };
+  metadata: { name: pulumi.Input<string>; namespace: pulumi.Input<string>; [field: string]: pulumi.Input<unknown> };
   /** Default of Kubernetes: `Opaque` */
   type: string;
   /** Its data by key, not encoded. */

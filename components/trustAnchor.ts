@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import type { TrustPlan } from "../config/plan";
+import { checkArgs } from "../config/arguments";
+import type { Generations } from "../config/trust";
 
 /**
  * Ten years, the default of `step certificate create --profile root-ca`, as in the demo:
@@ -30,54 +31,105 @@ function forLinkerd(certPem: pulumi.Output<string>, { privateKeyPemPkcs8 }: tls.
   return { certPem, keyPem: privateKeyPemPkcs8 };
 }
 
+export interface TrustAnchorArgs extends Generations {
+  /** Clusters that get an issuer: their trust domains by name. Default: none. Example: `{ east: "east.cluster.local" }` */
+  clusters?: Record<string, string>;
+  /** Domain that the roots are named after. Default: `cluster.local` */
+  orgDomain?: string;
+}
+
+/** What Linkerd in one cluster needs of the TrustAnchor. */
+export interface IssuerParts {
+  /** Certificate of the issuer, PEM. */
+  certPem: pulumi.Input<string>;
+  /** Private key of the issuer, PEM as PKCS#8. A secret. */
+  keyPem: pulumi.Input<string>;
+  /** When the issuer expires, RFC 3339. */
+  expires: pulumi.Input<string>;
+  /** Certificates of the webhooks of the control plane. */
+  webhooks: WebhookParts;
+}
+
+/** Certificates of the webhooks of one control plane. */
+export interface WebhookParts {
+  proxyInjector: KeyPairParts;
+  profileValidator: KeyPairParts;
+  policyValidator: KeyPairParts;
+}
+
+/** A certificate and its private key. */
+export interface KeyPairParts {
+  /** PEM. */
+  certPem: pulumi.Input<string>;
+  /** PEM as PKCS#8. A secret. */
+  keyPem: pulumi.Input<string>;
+}
+
 /**
- * The roots that every cluster trusts: one self-signed ECDSA P-256 root per generation.
+ * The roots that every cluster trusts, one self-signed ECDSA P-256 root per generation, and an issuer for each cluster.
  *
  * Several generations exist side by side only while the anchor is rotated (docs/rotation.md). All of them are trusted,
- * and the first of `plan.anchors` signs.
+ * and the first of `anchors` signs.
  *
- * @example const anchor = new TrustAnchor("mesh", { plan: { commonName: "identity.linkerd.cluster.local", anchors: [1], ... } });
+ * @throws RefusedError for faulty arguments
+ * @example const anchor = new TrustAnchor("mesh", { clusters: { east: "east.cluster.local" } });
  */
 export class TrustAnchor extends pulumi.ComponentResource {
-  /** Every trusted root, oldest first. All clusters get exactly the same string. */
+  /** Every trusted root, PEM, oldest first. All clusters get exactly the same string. */
   readonly bundlePem: pulumi.Output<string>;
   /** When the signing root expires, RFC 3339. */
   readonly expires: pulumi.Output<string>;
-  /** The tls provider signs with it, and reads every encoding. */
-  private readonly signer: KeyPair;
-  private readonly name: string;
-  private readonly plan: TrustPlan;
+  /** The issuer of each cluster: a CA signed by the anchor. For the argument `issuer` of Linkerd. */
+  readonly issuers: Record<string, IssuerParts> = {};
 
-  constructor(name: string, args: { plan: TrustPlan }, opts?: pulumi.ComponentResourceOptions) {
+  constructor(name: string, args: TrustAnchorArgs, opts?: pulumi.ComponentResourceOptions) {
+    checkArgs("TrustAnchor", name, args);
     super("mesh:index:TrustAnchor", name, {}, opts);
-    this.name = name;
-    this.plan = args.plan;
-    const roots = new Map(args.plan.anchors.map((generation) => [generation, this.root(generation)]));
-    const signing = args.plan.anchors.map((generation) => roots.get(generation))[0];
-    if (!signing) throw new Error("trustAnchors is empty: settings.ts refuses that");
+    const { clusters = {}, orgDomain = "cluster.local", anchors = [1], issuerGeneration = 1 } = args;
+    const commonName = `identity.linkerd.${orgDomain}`;
+    const roots = new Map(
+      anchors.map((generation) => [generation, this.root(`${name}-anchor-${generation}`, commonName)]),
+    );
+    const [first = 1] = anchors;
+    const signing = roots.get(first);
+    if (!signing) throw new Error("checkArgs refuses an empty list of anchors");
 
     const oldestFirst = [...roots].sort(([a], [b]) => a - b).map(([, root]) => root.cert.certPem);
     this.bundlePem = pulumi.all(oldestFirst).apply((pems) => pems.map((pem) => pem.trim() + "\n").join(""));
-    this.signer = { certPem: signing.cert.certPem, keyPem: signing.key.privateKeyPem };
     this.expires = signing.cert.validityEndTime;
+    // The tls provider signs with it, and reads every encoding.
+    const signer = { certPem: signing.cert.certPem, keyPem: signing.key.privateKeyPem };
+    for (const [cluster, domain] of Object.entries(clusters)) {
+      const issuer = new Issuer(
+        `${name}-${cluster}`,
+        { domain, signer, generation: `${first}-${issuerGeneration}`, issuerGeneration },
+        { parent: this },
+      );
+      this.issuers[cluster] = { ...issuer.keyPair, expires: issuer.expires, webhooks: issuer.webhooks };
+    }
     this.registerOutputs({ bundlePem: this.bundlePem, expires: this.expires });
   }
 
-  /** The issuer of one cluster: a CA signed by the anchor, renewed by increasing `issuerGeneration`. */
-  issuer(cluster: { name: string; domain: string }, opts?: pulumi.ComponentResourceOptions): Issuer {
-    const args = { domain: cluster.domain, signer: this.signer, plan: this.plan };
-    return new Issuer(`${this.name}-${cluster.name}`, args, { parent: this, ...opts });
+  /**
+   * The issuer of one of the clusters.
+   *
+   * @throws RunError for a cluster that the arguments do not name
+   */
+  issuer(cluster: string): IssuerParts {
+    const issuer = this.issuers[cluster];
+    const named = Object.keys(this.issuers).join(", ");
+    if (!issuer) throw new pulumi.RunError(`the TrustAnchor has no issuer for ${cluster}; allowed: ${named || "none"}`);
+    return issuer;
   }
 
-  private root(generation: number): { key: tls.PrivateKey; cert: tls.SelfSignedCert } {
-    const name = `${this.name}-anchor-${generation}`;
+  private root(name: string, commonName: string): { key: tls.PrivateKey; cert: tls.SelfSignedCert } {
     const privateKey = new tls.PrivateKey(name, key, { parent: this });
     const cert = new tls.SelfSignedCert(
       name,
       {
         ...ca,
         privateKeyPem: privateKey.privateKeyPem,
-        subject: { commonName: this.plan.commonName },
+        subject: { commonName },
         validityPeriodHours: anchorHours,
       },
       { parent: this },
@@ -92,14 +144,17 @@ export const webhookServices = {
   profileValidator: "linkerd-sp-validator",
   policyValidator: "linkerd-policy-validator",
 } as const;
-export type Webhook = keyof typeof webhookServices;
+type Webhook = keyof typeof webhookServices;
+export const webhookNames = Object.keys(webhookServices) as Webhook[];
 
 interface IssuerArgs {
   /** Trust domain of the cluster. Example: `east.cluster.local` */
   domain: string;
   /** The anchor that signs. */
   signer: KeyPair;
-  plan: TrustPlan;
+  /** Of the signer and the issuer. Example: `1-1` */
+  generation: string;
+  issuerGeneration: number;
 }
 
 /**
@@ -108,17 +163,20 @@ interface IssuerArgs {
  * Unless the charts are given webhook certificates, they make new ones on every rendering, and the control plane would
  * restart each time.
  */
-export class Issuer extends pulumi.ComponentResource {
+class Issuer extends pulumi.ComponentResource {
   readonly keyPair: KeyPair;
   readonly webhooks: Record<Webhook, KeyPair>;
   /** When the issuer expires, RFC 3339. */
   readonly expires: pulumi.Output<string>;
 
-  constructor(name: string, { domain, signer, plan }: IssuerArgs, opts?: pulumi.ComponentResourceOptions) {
+  constructor(
+    name: string,
+    { domain, signer, generation, issuerGeneration }: IssuerArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
     super("mesh:index:Issuer", name, {}, opts);
     const child = { parent: this };
     // The signer is part of the name, so a certificate of another root is a new resource, made before the old one goes.
-    const generation = `${plan.anchors[0]}-${plan.issuerGeneration}`;
     const issuer = `${name}-issuer-${generation}`;
     const privateKey = new tls.PrivateKey(issuer, key, child);
     const request = new tls.CertRequest(
@@ -141,7 +199,7 @@ export class Issuer extends pulumi.ComponentResource {
     this.expires = cert.validityEndTime;
 
     const webhook = (service: string): KeyPair => {
-      const webhookName = `${name}-${service}-${plan.issuerGeneration}`;
+      const webhookName = `${name}-${service}-${issuerGeneration}`;
       const webhookKey = new tls.PrivateKey(webhookName, key, child);
       const host = `${service}.linkerd.svc`;
       const webhookCert = new tls.SelfSignedCert(

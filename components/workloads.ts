@@ -1,40 +1,44 @@
 import * as command from "@pulumi/command";
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { checkArgs } from "../config/arguments";
 import type { Manifest } from "../config/manifests";
-import type { TrustPlan } from "../config/plan";
-import { isGiven, isNamespace } from "../config/namespaces";
-import { type Cluster, inCluster, isLocal } from "./clusters/cluster";
-import { program } from "./clusters/program";
+import { isGiven, isNamespace, missingNamespaces } from "../config/namespaces";
+import { type Generations, restartsOf } from "../config/trust";
+import { type InClusterArgs, withProvider } from "./clusters/cluster";
+import { commandDefaults, program } from "./clusters/program";
 import { kubeconfigEnvironment } from "./givenKubeconfig";
-import type { Linkerd } from "./linkerd";
-import type { Multicluster } from "./multicluster";
+import type { LinkerdParts } from "./linkerd";
+import type { LinkEnd } from "./multicluster";
 import { Objects } from "./objects";
+import { part, sourcesOf } from "./parts";
 
-export interface WorkloadsArgs {
-  cluster: Cluster;
-  /** Its injector must be ready first: a pod that starts before it runs without a proxy. */
-  linkerd: Linkerd;
-  /** Its pods restart before the workloads' do when certificates change. */
-  multicluster: Multicluster;
-  /** Namespaces to make, besides those of the manifests. */
-  namespaces: string[];
-  trust: TrustPlan;
+export interface WorkloadsArgs extends InClusterArgs, Generations {
+  /** The output `installed` of the cluster's Linkerd: a pod that starts before it runs without a proxy. */
+  linkerd: pulumi.Input<LinkerdParts>;
+  /** The output `end` of its Multicluster, whose pods restart before the workloads' do when certificates change. */
+  multicluster: pulumi.Input<LinkEnd>;
+  /** Kubernetes objects, as in a manifest. Default: none */
+  manifests?: Manifest[];
+  /** Namespaces to make, besides those of the manifests. Default: those that the manifests need */
+  namespaces?: string[];
 }
 
 const injected = { "linkerd.io/inject": "enabled" };
 
 /**
- * The objects of manifests/<cluster>/ in that cluster, with injection enabled in its namespaces. When certificates
- * change, all meshed pods of the cluster restart, including those of other workloads.
+ * Kubernetes objects in a cluster, with injection enabled in their namespaces. When certificates change, all meshed pods
+ * of the cluster restart, including those of other workloads.
  *
- * @example new Workloads("mesh-east", { cluster: east, linkerd, multicluster, namespaces: [], trust }, { parent: mesh });
+ * @throws RefusedError for faulty arguments
+ * @example new Workloads("east", { kubeconfig, linkerd: linkerd.installed, multicluster: multicluster.end, manifests });
  */
 export class Workloads extends pulumi.ComponentResource {
-  constructor(name: string, args: WorkloadsArgs, opts: { parent: pulumi.Resource }) {
-    const { cluster, linkerd, multicluster, namespaces, trust } = args;
-    super("mesh:index:Workloads", name, {}, inCluster(cluster, opts.parent));
-    const { manifests } = cluster.plan;
+  constructor(name: string, args: WorkloadsArgs, opts?: pulumi.ComponentResourceOptions) {
+    checkArgs("Workloads", name, args);
+    super("mesh:index:Workloads", name, {}, withProvider(`${name}-workloads`, args.kubeconfig, opts));
+    const { local, linkerd, multicluster, manifests = [] } = args;
+    const { namespaces = missingNamespaces(manifests, []) } = args;
     const given = new Map(manifests.filter(isGiven).map(({ metadata }) => [metadata.name, metadata]));
     given.set("default", merged(namespace("default").metadata, given.get("default")));
     const patches = [...given].map(
@@ -42,15 +46,15 @@ export class Workloads extends pulumi.ComponentResource {
     );
     const implied = namespaces.map(namespace);
     const objects = [...implied, ...manifests.filter((object) => !isGiven(object)).map(withInjection)].map((object) =>
-      isLocal(cluster) && isUnanswered(object, manifests) ? notAwaited(object, this) : object,
+      local && isUnanswered(object, manifests) ? notAwaited(object, this) : object,
     );
     const scaled = autoscaled(manifests);
     // The namespace may have been there before, and may hold objects of others.
-    const kept = (object: Manifest) => (implied.includes(object) && !isLocal(cluster) ? { retainOnDelete: true } : {});
+    const kept = (object: Manifest) => (implied.includes(object) && !local ? { retainOnDelete: true } : {});
     const applied = new Objects(
       `${name}-workloads`,
       { objects, optionsOf: (object) => ({ ...scaled(object), ...kept(object) }) },
-      { parent: this, dependsOn: [linkerd, ...patches] },
+      { parent: this, dependsOn: [sourcesOf(part(linkerd, ({ ready }) => ready)), ...patches] },
     );
     // Not a pod annotation: an update that changes it sets every field of the manifest again, and so reverts the
     // replicas set by an autoscaler or `kubectl scale`.
@@ -58,11 +62,11 @@ export class Workloads extends pulumi.ComponentResource {
       `${name}-restart`,
       {
         create: program("components/restartPods.ts"),
-        environment: kubeconfigEnvironment(cluster),
-        triggers: [trust.dataPlane],
-        addPreviousOutputInEnv: false,
+        environment: kubeconfigEnvironment(args),
+        triggers: [restartsOf(args).dataPlane],
+        ...commandDefaults(),
       },
-      { parent: this, dependsOn: [applied, multicluster] },
+      { parent: this, dependsOn: [applied, sourcesOf(part(multicluster, ({ ready }) => ready))] },
     );
     this.registerOutputs();
   }

@@ -9,6 +9,7 @@ import type { MadeClusters } from "./state";
 import { stackNameProblem } from "./stackName";
 import type { ChartSource, Runtime, Settings } from "./settings";
 import { RefusedError } from "./settings";
+import { type Generations, type Restarts, restartsOf } from "./trust";
 
 /** One cluster, with its name in the mesh and its physical name. */
 export interface ClusterPlan {
@@ -37,16 +38,9 @@ export interface LinkPlan {
 }
 
 /** The generations of certificates. Only `npm run rotate` increases them. */
-export interface TrustPlan {
+export interface TrustPlan extends Required<Generations>, Restarts {
   /** Common name of the trust anchors. Example: `identity.linkerd.cluster.local` */
   commonName: string;
-  /** Generations that everyone trusts; the first one signs the issuers. */
-  anchors: number[];
-  issuerGeneration: number;
-  /** Changes whenever the control plane must restart to use new certificates. Example: `anchors-1-2.signer-2.issuers-1` */
-  controlPlane: string;
-  /** The same for all other meshed pods, which need fewer restarts. Example: `anchors-1-2.signer-1.issuers-1` */
-  dataPlane: string;
 }
 
 /** Everything an update will create, by name. Pure: the same stack and settings give the same plan on every machine. */
@@ -198,16 +192,8 @@ export function networkOf(stack: string): string {
 }
 
 function planTrust({ orgDomain, trustAnchors, issuerGeneration }: Settings): TrustPlan {
-  const all = [...trustAnchors].sort((a, b) => a - b);
-  const fingerprint = (signer?: number) => `anchors-${all.join("-")}.signer-${signer}.issuers-${issuerGeneration}`;
-  return {
-    commonName: `identity.linkerd.${orgDomain}`,
-    anchors: trustAnchors,
-    issuerGeneration,
-    controlPlane: fingerprint(trustAnchors[0]),
-    // Another signer alone restarts no pod: proxies that trust both anchors take issuers of either (docs/rotation.md).
-    dataPlane: fingerprint(all[0]),
-  };
+  const generations = { anchors: trustAnchors, issuerGeneration };
+  return { commonName: `identity.linkerd.${orgDomain}`, ...generations, ...restartsOf(generations) };
 }
 
 /** The demo's ports in stack dev. Other stacks get a block of 64 below the systems' ephemeral ports. */

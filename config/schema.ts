@@ -17,7 +17,7 @@ export type ChartName = (typeof chartNames)[number];
 export const longestClusterName = 20;
 
 // The text beside each check says what is allowed. It ends up in the refusal.
-const text = z.string("a non-empty string").min(1, "a non-empty string");
+export const text = z.string("a non-empty string").min(1, "a non-empty string");
 const clusterNames = `a list of different names, each of a-z, 0-9 and -, at most ${longestClusterName} characters`;
 const dnsName = "a DNS name in lower case, such as cluster.local";
 const generations = "a list of different whole numbers from 1";
@@ -25,10 +25,10 @@ const images = "a list of non-empty strings";
 const k3sArgs = "a list of options for k3s server, such as --node-label=disk=ssd";
 const ownArgs = "other options than --cluster-domain and --disable=traefik, which the program sets";
 
-const domain = text
+export const domain = text
   .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, dnsName)
   .max(200, dnsName);
-const whole = (least: number, most: number) => {
+export const whole = (least: number, most: number) => {
   const allowed = `a whole number from ${least} to ${most}`;
   return z.int(allowed).min(least, allowed).max(most, allowed);
 };
@@ -39,6 +39,20 @@ const perCluster = (number: z.ZodType<number>, allowed: string) =>
 const published =
   'a list by cluster, such as { east: ["8080:80"] }: a port of this machine, and one of a LoadBalancer Service';
 const isPort = (port: string) => /^[1-9]\d*$/.test(port) && Number(port) <= 65_535;
+
+export const serverCount = z.literal([1, 3, 5], "1, 3 or 5");
+export const agentCount = whole(0, 20);
+export const publishedPorts = (allowed: string) =>
+  z.array(
+    z.string(allowed).refine((pair) => /^\d+:\d+$/.test(pair) && pair.split(":").every(isPort), allowed),
+    allowed,
+  );
+
+/** The name of a cluster inside the mesh. */
+export const clusterName = z
+  .string(clusterNames)
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, clusterNames)
+  .max(longestClusterName, clusterNames);
 
 /** The fields of a link. */
 export const link = { source: text, target: text };
@@ -62,15 +76,7 @@ const existing = z.strictObject(existingFields, "context, and where needed kubec
 
 export const shape = {
   runtime: z.enum(runtimes, runtimes.join(", ")),
-  clusters: z
-    .array(
-      z
-        .string(clusterNames)
-        .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, clusterNames)
-        .max(longestClusterName, clusterNames),
-      clusterNames,
-    )
-    .min(1, clusterNames),
+  clusters: z.array(clusterName, clusterNames).min(1, clusterNames),
   links: z.union(
     [
       z.literal("mesh"),
@@ -100,16 +106,9 @@ export const shape = {
   installGatewayApi: z.boolean("true, false"),
   portBase: whole(1024, 65_000),
   nodeImage: text.regex(/^\S+$/, "an image, such as rancher/k3s:v1.34.4-k3s1"),
-  servers: perCluster(z.literal([1, 3, 5], "1, 3 or 5"), "1, 3 or 5"),
-  agents: perCluster(whole(0, 20), "a whole number from 0 to 20"),
-  ports: z.record(
-    z.string(),
-    z.array(
-      z.string(published).refine((pair) => /^\d+:\d+$/.test(pair) && pair.split(":").every(isPort), published),
-      published,
-    ),
-    published,
-  ),
+  servers: perCluster(serverCount, "1, 3 or 5"),
+  agents: perCluster(agentCount, "a whole number from 0 to 20"),
+  ports: z.record(z.string(), publishedPorts(published), published),
   k3sArgs: z.array(
     z
       .string(k3sArgs)

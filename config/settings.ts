@@ -22,6 +22,7 @@ import {
 } from "./schema";
 
 export {
+  about,
   chartNames,
   type ChartName,
   longestClusterName,

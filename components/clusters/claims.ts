@@ -1,45 +1,54 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RefusedError } from "../../config/settings";
 import { urnsInState } from "../../config/state";
-import type { ClustersArgs } from ".";
+import type { ClusterSourceArgs } from ".";
 import { K3dNetwork, k3dSpec } from "./k3d";
 import { kwokSpec } from "./kwok";
-import { claim } from "./local";
+import { claim, defaultOwner } from "./local";
+
+/** What the claims of a mesh need of its arguments. */
+interface ClaimsArgs {
+  clusters: Record<string, ClusterSourceArgs & { domain?: string }>;
+  dockerNetwork?: string;
+}
 
 /**
- * Registers only the claims of the plan's local clusters: the same resources, with the same URNs, as Mesh registers.
+ * Registers only the claims of a mesh's local clusters: the same resources, with the same URNs, as Mesh registers.
  *
  * They get their own update before a stack's first one, which then need not write the state at each step. If the first
  * update is killed, the claims are in the state, and destroying them removes everything it began. See
  * stacks/bringUp.ts.
  *
  * @throws RefusedError when the stack has clusters: everything in them would be deleted
- * @example await claimClusters("mesh", { plan, settings, owner });
+ * @example await claimClusters("mesh", args);
  */
-export async function claimClusters(name: string, { plan, settings, owner }: ClustersArgs): Promise<void> {
-  const { runtime } = plan;
-  const urns = await urnsInState(plan.stack);
+export async function claimClusters(name: string, args: ClaimsArgs): Promise<void> {
+  const { clusters, dockerNetwork = `${name}-network` } = args;
+  const stack = pulumi.getStack();
+  const urns = await urnsInState(stack);
   if (urns.some((urn) => urn.includes("pulumi:providers:kubernetes::"))) {
     throw new RefusedError([
-      `MESH_ONLY_CLAIMS is ${JSON.stringify(process.env.MESH_ONLY_CLAIMS)}, but stack ${plan.stack} has clusters already; ` +
+      `MESH_ONLY_CLAIMS is ${JSON.stringify(process.env.MESH_ONLY_CLAIMS)}, but stack ${stack} has clusters already; ` +
         "npm start sets it, for the first update of a stack. Next: unset MESH_ONLY_CLAIMS",
     ]);
   }
-  if (runtime === "existing") return;
+  const local = Object.entries(clusters).filter(([, { k3d, kwok }]) => k3d ?? kwok);
+  if (local.length === 0) return;
   const parent = new pulumi.ComponentResource("mesh:index:Mesh", name);
+  const [firstK3d] = local.flatMap(([, { k3d }]) => (k3d ? [k3d] : []));
   const network =
-    runtime === "k3d" ? new K3dNetwork(`${name}-network`, plan.network, { owner }, { parent }) : undefined;
-  for (const cluster of plan.clusters) {
-    const clusterName = `${name}-${cluster.name}`;
-    const type = network ? "mesh:index:K3dCluster" : "mesh:index:KwokCluster";
-    const spec = network ? k3dSpec(cluster, network, settings) : kwokSpec(cluster);
-    claim(
-      clusterName,
-      { runtime, spec, owner },
-      {
-        parent: new pulumi.ComponentResource(type, clusterName, {}, { parent }),
-        ...(network && { dependsOn: [network] }),
-      },
-    );
+    firstK3d &&
+    new K3dNetwork(`${name}-network`, dockerNetwork, { owner: firstK3d.owner ?? defaultOwner() }, { parent });
+  for (const [cluster, { k3d, kwok, domain }] of local) {
+    const full = `${name}-${cluster}`;
+    const component = (type: string) => new pulumi.ComponentResource(type, full, {}, { parent });
+    if (k3d && network) {
+      const args = { runtime: "k3d", spec: k3dSpec(full, { ...k3d, domain, dockerNetwork }) } as const;
+      const opts = { parent: component("mesh:index:K3dCluster"), dependsOn: [network] };
+      claim(full, { ...args, owner: k3d.owner ?? defaultOwner() }, opts);
+    } else if (kwok) {
+      const args = { runtime: "kwok", spec: kwokSpec(full, kwok) } as const;
+      claim(full, { ...args, owner: kwok.owner ?? defaultOwner() }, { parent: component("mesh:index:KwokCluster") });
+    }
   }
 }

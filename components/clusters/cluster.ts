@@ -1,34 +1,59 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import type { ClusterPlan } from "../../config/plan";
+
+/** A cluster that the stack makes and deletes as a whole. */
+export interface LocalCluster {
+  /** Its name outside the mesh. Example: `alice-east` */
+  physicalName: string;
+  /** The cluster resource. Deleting it deletes the cluster and everything in it. */
+  resource: pulumi.CustomResource;
+}
 
 /**
  * The mesh's view of a cluster. Only the runtimes (k3d.ts, kwok.ts, existing.ts) know how it is made.
  */
 export interface Cluster extends pulumi.ComponentResource {
-  readonly plan: ClusterPlan;
   /** For the host: admin credentials and an address that the host reaches. A secret. */
   readonly kubeconfig: pulumi.Output<string>;
   readonly provider: k8s.Provider;
   /** URL of the API server as the other clusters' pods reach it. Example: `https://k3d-west-serverlb:6443` */
-  readonly apiServerForPeers: pulumi.Output<string>;
+  readonly apiServer: pulumi.Output<string>;
   /** Gateway host for other clusters' Links, if known beforehand. Default: the address of the gateway Service. */
-  readonly gatewayForPeers?: string;
-  /** The cluster resource. Deleting it deletes the cluster and everything in it. */
-  readonly clusterResource?: pulumi.CustomResource;
+  readonly gateway?: pulumi.Output<string>;
+  readonly local?: LocalCluster;
 }
 
-/** A cluster that the stack makes and deletes as a whole. */
-export type LocalCluster = Cluster & { readonly clusterResource: pulumi.CustomResource };
-
-export function isLocal(cluster: Cluster): cluster is LocalCluster {
-  return cluster.clusterResource !== undefined;
+/** The arguments of every component that lives in one cluster. */
+export interface InClusterArgs {
+  /** Admin credentials for the cluster, and an address that this machine reaches. A secret. */
+  kubeconfig: pulumi.Input<string>;
+  /** @internal The programs that the graph runs find a local cluster's kubeconfig by its name. */
+  local?: LocalCluster;
 }
 
 /** Options for everything in a cluster: its provider, and no individual deletions when the cluster is deleted. */
-export function inCluster(cluster: Cluster, parent: pulumi.Resource): pulumi.ComponentResourceOptions {
-  const { provider, clusterResource } = cluster;
-  return { parent, provider, ...(clusterResource && { deletedWith: clusterResource }) };
+export function inCluster(
+  { provider, local }: Pick<Cluster, "provider" | "local">,
+  parent: pulumi.Resource,
+): pulumi.ComponentResourceOptions {
+  return { parent, provider, ...(local && { deletedWith: local.resource }) };
+}
+
+/**
+ * The options of a component in a cluster, with a kubernetes provider: the one given to it or to its parent, else one
+ * made from its kubeconfig.
+ *
+ * @param name of the provider to make
+ */
+export function withProvider(
+  name: string,
+  kubeconfig: pulumi.Input<string>,
+  opts: pulumi.ComponentResourceOptions = {},
+): pulumi.ComponentResourceOptions {
+  const given = [opts.provider, ...Object.values(opts.providers ?? {})];
+  if (given.some((one) => k8s.Provider.isInstance(one)) || opts.parent?.getProvider("kubernetes::")) return opts;
+  const provider = clusterProvider(name, { kubeconfig, clusterIdentifier: name }, { parent: opts.parent });
+  return pulumi.mergeOptions(opts, { providers: [provider] });
 }
 
 /**

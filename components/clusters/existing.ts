@@ -1,10 +1,21 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { readContext } from "../../config/contexts";
-import type { ClusterPlan } from "../../config/plan";
 import type { ExistingSettings } from "../../config/settings";
 import { RefusedError } from "../../config/settings";
 import { type Capabilities, clusterProvider, type Cluster } from "./cluster";
+
+/** A cluster that exists already. */
+export interface ExistingClusterArgs {
+  /** Admin credentials, and an address that this machine reaches. */
+  kubeconfig: pulumi.Input<string>;
+  /** Name of its provider's cluster: a text that changes exactly when the cluster becomes another one. */
+  context: string;
+  /** URL of its API server as the other clusters' pods reach it. Default: the kubeconfig's */
+  apiServer?: string;
+  /** Gateway host for other clusters' Links. Default: the address of the gateway Service */
+  gateway?: string;
+}
 
 /**
  * An existing cluster: EKS, GKE, AKS, on-prem. The stack never creates or deletes it, and removes its own objects one
@@ -13,27 +24,35 @@ import { type Capabilities, clusterProvider, type Cluster } from "./cluster";
 export class ExistingCluster extends pulumi.ComponentResource implements Cluster {
   readonly kubeconfig: pulumi.Output<string>;
   readonly provider: k8s.Provider;
-  readonly apiServerForPeers: pulumi.Output<string>;
-  readonly gatewayForPeers?: string;
+  readonly apiServer: pulumi.Output<string>;
+  readonly gateway?: pulumi.Output<string>;
 
-  constructor(
-    name: string,
-    readonly plan: ClusterPlan,
-    settings: ExistingSettings,
-    opts?: pulumi.ComponentResourceOptions,
-  ) {
+  constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("mesh:index:ExistingCluster", name, {}, opts);
-    const { text, server } = readContext(plan.name, settings);
-    this.kubeconfig = pulumi.secret(text);
+    const { context, apiServer, gateway } = args;
+    this.kubeconfig = pulumi.secret(args.kubeconfig);
     this.provider = clusterProvider(
       name,
-      { kubeconfig: this.kubeconfig, clusterIdentifier: plan.context },
+      { kubeconfig: this.kubeconfig, clusterIdentifier: context },
       { parent: this },
     );
-    this.apiServerForPeers = pulumi.output(settings.apiServer ?? server);
-    this.gatewayForPeers = settings.gateway;
+    this.apiServer = pulumi.output(apiServer ?? serverOf(this.kubeconfig));
+    if (gateway !== undefined) this.gateway = pulumi.output(gateway);
     this.registerOutputs();
   }
+}
+
+/** The URL of the API server in a kubeconfig's current context. It is no secret. */
+export function serverOf(kubeconfig: pulumi.Input<string>): pulumi.Output<string> {
+  const server = pulumi.output(kubeconfig).apply(async (text) => {
+    const { KubeConfig } = await import("@kubernetes/client-node");
+    const config = new KubeConfig();
+    config.loadFromString(text);
+    const current = config.getCurrentCluster();
+    if (!current) throw new pulumi.RunError("kubeconfig has no current context with a cluster; allowed: one that has");
+    return current.server;
+  });
+  return pulumi.unsecret(server);
 }
 
 /** The Gateway API's kinds in Linkerd's CRD chart. */

@@ -1,12 +1,12 @@
-import * as pulumi from "@pulumi/pulumi";
-import type { ClusterPlan, Plan } from "../../config/plan";
-import type { ExistingSettings, Settings } from "../../config/settings";
-import type { Capabilities, Cluster } from "./cluster";
-import { ExistingCluster, existingCapabilities } from "./existing";
-import { K3dCluster, K3dNetwork } from "./k3d";
-import { KwokCluster } from "./kwok";
-import { kubernetesVersion } from "./lifecycle/spec";
+import type * as pulumi from "@pulumi/pulumi";
+import type { Plan } from "../../config/plan";
+import type { Settings } from "../../config/settings";
+import type { Cluster } from "./cluster";
+import { ExistingCluster } from "./existing";
+import { K3dCluster, type K3dClusterArgs, type K3dOptions } from "./k3d";
+import { KwokCluster, type KwokOptions } from "./kwok";
 
+/** The program's plan, and what it was made of. */
 export interface ClustersArgs {
   plan: Plan;
   settings: Settings;
@@ -14,46 +14,43 @@ export interface ClustersArgs {
   owner: string;
 }
 
-/** Makes the plan's clusters, side by side, with the runtime that the settings name. */
-export function makeClusters(name: string, args: ClustersArgs, opts: pulumi.ComponentResourceOptions): Cluster[] {
-  const { plan } = args;
-  const make = makers[plan.runtime](name, args, opts);
-  return plan.clusters.map((cluster) => make(`${name}-${cluster.name}`, cluster));
+/** How a mesh gets a cluster: with k3d, with kwok, or, without both, by its kubeconfig. */
+export interface ClusterSourceArgs {
+  /** Makes a k3d cluster. */
+  k3d?: K3dOptions;
+  /** Makes a simulated cluster. */
+  kwok?: KwokOptions;
+  /**
+   * Of a cluster that exists already: a text that changes exactly when the cluster becomes another one, such as its
+   * kubectl context. Default: its name in the mesh
+   */
+  context?: string;
+  /** Of a cluster that exists already: URL of its API server as the other clusters' pods reach it. Default: the kubeconfig's */
+  apiServer?: string;
+  /** Of a cluster that exists already: host of its gateway. Default: the address of the gateway Service */
+  gateway?: string;
 }
 
-type Maker = (name: string, cluster: ClusterPlan) => Cluster;
-
-const makers: Record<
-  Settings["runtime"],
-  (name: string, args: ClustersArgs, opts: pulumi.ComponentResourceOptions) => Maker
-> = {
-  k3d: (name, { plan, settings, owner }, opts) => {
-    const network = new K3dNetwork(`${name}-network`, plan.network, { owner }, opts);
-    return (clusterName, cluster) => {
-      const ends = plan.links.map(({ source, target }) => [source, target]).filter((pair) => pair.includes(cluster));
-      const peers = [...new Set(ends.flat())].filter((end) => end !== cluster);
-      return new K3dCluster(clusterName, cluster, { owner, network, options: settings, peers }, opts);
-    };
-  },
-  kwok:
-    (_, { owner }, opts) =>
-    (clusterName, cluster) =>
-      new KwokCluster(clusterName, cluster, { owner }, opts),
-  existing:
-    (_, { settings }, opts) =>
-    (clusterName, cluster) =>
-      new ExistingCluster(clusterName, cluster, settings.existing[cluster.name] as ExistingSettings, opts),
-};
+/** The context of a local cluster in the user's kubeconfig, or what names a cluster that exists already. */
+export function contextOf(name: string, { k3d, kwok, context }: ClusterSourceArgs): string | undefined {
+  if (k3d) return `k3d-${k3d.physicalName ?? name}`;
+  return kwok ? `kwok-${kwok.physicalName ?? name}` : context;
+}
 
 /**
- * The capabilities of a cluster. A local cluster need not exist yet.
+ * Makes or adopts one cluster of a mesh.
  *
- * @throws RefusedError when an existing cluster does not answer
+ * @param onNetwork what only a k3d cluster needs to know of its mesh
  */
-export function capabilitiesOf(cluster: ClusterPlan, settings: Settings): Promise<Capabilities> {
-  const existing = settings.existing[cluster.name];
-  if (settings.runtime === "existing" && existing) return existingCapabilities(cluster.name, existing);
-  // Example: rancher/k3s:v1.34.4-k3s1
-  const [, version] = (settings.runtime === "k3d" && /:(v\d+\.\d+\.\d+)/.exec(settings.nodeImage ?? "")) || [];
-  return Promise.resolve({ kubernetesVersion: version ?? kubernetesVersion, apiVersions: [] });
+export function makeCluster(
+  name: string,
+  args: ClusterSourceArgs & { kubeconfig?: pulumi.Output<string>; context: string },
+  onNetwork: Pick<K3dClusterArgs, "domain" | "network" | "dockerNetwork" | "peerNodes">,
+  opts: pulumi.ComponentResourceOptions,
+): Cluster {
+  const { k3d, kwok, kubeconfig, context, apiServer, gateway } = args;
+  if (k3d) return new K3dCluster(name, { ...k3d, ...onNetwork }, opts);
+  if (kwok) return new KwokCluster(name, kwok, opts);
+  if (!kubeconfig) throw new Error("mesh.ts refuses a cluster without k3d, kwok and kubeconfig");
+  return new ExistingCluster(name, { kubeconfig, context, apiServer, gateway }, opts);
 }

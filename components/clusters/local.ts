@@ -4,7 +4,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { clusterProvider } from "./cluster";
 import type { LocalSpec } from "./lifecycle/spec";
-import { program } from "./program";
+import { commandDefaults, program } from "./program";
 
 export interface LocalClusterArgs {
   /** Which program in lifecycle/ makes it. */
@@ -23,6 +23,11 @@ const layout = 3;
 interface Options {
   parent: pulumi.Resource;
   dependsOn?: pulumi.Resource[];
+}
+
+/** The owner of a local cluster where the program names none. */
+export function defaultOwner(): string {
+  return `stack ${pulumi.getStack()} of project ${pulumi.getProject()}`;
 }
 
 /**
@@ -54,7 +59,7 @@ export function localCluster(
       create: program(programOf(args), "kubeconfig"),
       environment: environmentOf(args),
       triggers: [clusterResource.id],
-      addPreviousOutputInEnv: false,
+      ...commandDefaults(),
       logging: "none",
     },
     {
@@ -96,7 +101,7 @@ function importImages(
       create: program(programOf(args), "import-images"),
       environment: { ...environmentOf(args), MESH_IMAGES: JSON.stringify(args.images) },
       triggers: [clusterResource.id, ...(args.images ?? [])],
-      addPreviousOutputInEnv: false,
+      ...commandDefaults(),
     },
     { parent, dependsOn: clusterResource, deletedWith: clusterResource },
   );
@@ -114,7 +119,7 @@ function ownedCommand(name: string, verb: "claim" | "create", args: LocalCluster
       delete: program(file, "delete"),
       environment: environmentOf(args),
       triggers: [identityOf(args)],
-      addPreviousOutputInEnv: false,
+      ...commandDefaults(),
     },
     // A cluster's name is fixed: if the new one were made first, deleting the old one would remove it.
     { ...opts, deleteBeforeReplace: true },

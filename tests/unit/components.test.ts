@@ -13,7 +13,8 @@ import * as path from "node:path";
 import { after, before, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import { claimClusters } from "../../components/clusters/claims";
-import { Mesh, renderCharts } from "../../components/mesh";
+import { Mesh } from "../../components/mesh";
+import { meshArgs } from "../../components/meshArgs";
 import type { Manifest } from "../../config/manifests";
 import { placeholder } from "../../components/placeholders";
 import { type PackedDefinitions, strip, unpack } from "../../components/stripCrds";
@@ -57,11 +58,14 @@ case "$2" in *-crds) cat ${scratch}/definitions;; *) cat ${scratch}/objects;; es
 const chartPath = (chart: ChartName) => path.join(root, "offline/charts", chart);
 const paths = Object.fromEntries(chartNames.map((chart) => [chart, chartPath(chart)])) as ChartPaths;
 const owner = "stack dev of here";
+const argsOf = (plan: Plan, settings: Settings) => meshArgs({ plan, settings, owner, paths });
+async function makeMesh(plan: Plan, settings: Settings): Promise<Mesh> {
+  const args = await argsOf(plan, settings);
+  await Mesh.prepare("mesh", args);
+  return new Mesh("mesh", args);
+}
 const registerMesh = (preview: boolean, runtime: Runtime): Promise<Registration> =>
-  register(preview, runtime, async (plan, settings) => {
-    const charts = await renderCharts("mesh", { plan, settings, paths });
-    return new Mesh("mesh", { plan, settings, charts, owner });
-  });
+  register(preview, runtime, makeMesh);
 
 /**
  * Outputs that the providers would make up. Each is a word that the tests look for where it must not be. The engine
@@ -165,7 +169,10 @@ async function register<Result>(
     },
   };
   await pulumi.runtime.setMocks(mocks, "mesh", "dev", preview, "organization");
-  const settings = checkSettings({ runtime, ...(runtime === "existing" && { existing }) }, root);
+  const settings = checkSettings(
+    { runtime, chartDirectory: "offline/charts", ...(runtime === "existing" && { existing }) },
+    root,
+  );
   const plan = makePlan("dev", settings);
   fs.rmSync(renderings, { force: true });
   fs.rmSync(cache, { recursive: true, force: true });
@@ -238,8 +245,8 @@ test("a preview asks for the same resources as the update", () => {
 
 for (const runtime of ["k3d", "kwok"] as const) {
   test(`the claims of ${runtime} clusters' names are resources of the mesh, and nothing else`, async () => {
-    const { asked } = await register(false, runtime, (plan, settings) =>
-      claimClusters("mesh", { plan, settings, owner }),
+    const { asked } = await register(false, runtime, async (plan, settings) =>
+      claimClusters("mesh", await argsOf(plan, settings)),
     );
     const network = runtime === "k3d" ? ["mesh-network"] : [];
     const commands = asked.filter(({ type }) => type === "command:local:Command");
@@ -253,7 +260,7 @@ test("a stack that has clusters is never reduced to its claims: the engine would
   standing = {
     "urn:pulumi:dev::mesh::mesh:index:Mesh$mesh:index:K3dCluster$pulumi:providers:kubernetes::mesh-east": {},
   };
-  const claimed = register(false, "k3d", (plan, settings) => claimClusters("mesh", { plan, settings, owner }));
+  const claimed = register(false, "k3d", async (plan, settings) => claimClusters("mesh", await argsOf(plan, settings)));
   await assert.rejects(claimed, /MESH_ONLY_CLAIMS .* stack dev has clusters already; .* Next: unset MESH_ONLY_CLAIMS/);
   standing = {};
 });
@@ -278,8 +285,8 @@ test("no plain output contains a secret, and the kubeconfigs are secret", async 
   for (const { result: mesh } of [update, kwok]) {
     const outputs = pulumi.output({
       clusters: mesh.clusters,
-      expires: mesh.trustAnchor.expires,
-      bundle: mesh.trustAnchor.bundlePem,
+      expires: mesh.trustAnchorExpires,
+      bundle: mesh.trustBundle,
     });
     assert.equal(await pulumi.isSecret(outputs), false);
     const text = JSON.stringify(await valueOf(outputs));
@@ -473,15 +480,7 @@ test("workloads are the manifests as written, and restart when the certificates 
 
 test("a checkout's images are imported before anything runs in a k3d cluster, and new ones keep the cluster", async () => {
   const withTag = (tag: string) =>
-    register(false, "k3d", async (plan, settings) => {
-      const charts = await renderCharts("mesh", { plan, settings, paths });
-      return new Mesh("mesh", {
-        plan,
-        settings: { ...settings, charts: { checkout: "/linkerd2", tag } },
-        charts,
-        owner,
-      });
-    });
+    register(false, "k3d", (plan, settings) => makeMesh(plan, { ...settings, charts: { checkout: "/linkerd2", tag } }));
   const [first, second] = [await withTag("git-1"), await withTag("git-2")];
   const command = (registered: Registration, name: string) => one(registered, "command:local:Command", name);
   const { create, environment } = command(first, "mesh-west-images") as { create: string; environment: Properties };

@@ -5,7 +5,8 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after, test } from "node:test";
 import fc from "fast-check";
-import { type K3dNetwork, k3dSpec } from "../../components/clusters/k3d";
+import { k3dSpec } from "../../components/clusters/k3d";
+import { sourceOf } from "../../components/meshArgs";
 import { rangeClash, routesOf } from "../../components/clusters/lifecycle/hostNetworks";
 import type { Manifest } from "../../config/manifests";
 import { makePlan } from "../../config/plan";
@@ -169,10 +170,14 @@ test("options of k3s that network flat sets are refused, and allowed without it"
 });
 
 test("only k3d with a flat network gives clusters ranges, and only they change a cluster's spec", () => {
-  const network = { name: "n" } as K3dNetwork;
   const spec = (raw: RawSettings) => {
     const settings = checkSettings(raw, root);
-    return makePlan("dev", settings).clusters.map((cluster) => k3dSpec(cluster, network, settings));
+    const plan = makePlan("dev", settings);
+    return plan.clusters.map((cluster) => {
+      const { k3d } = sourceOf(cluster, { plan, settings, owner: "me" });
+      assert.ok(k3d);
+      return k3dSpec(cluster.name, { ...k3d, domain: cluster.domain, dockerNetwork: "n" });
+    });
   };
   const [plain, ranged] = [spec({}), spec({ network: "flat" })];
   assert.deepEqual(

@@ -7,10 +7,11 @@ import type { AddressInfo } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { after, test } from "node:test";
-import { type K3dNetwork, k3dSpec } from "../../components/clusters/k3d";
+import { k3dSpec } from "../../components/clusters/k3d";
+import { sourceOf } from "../../components/meshArgs";
 import { inotifyProblem } from "../../components/clusters/lifecycle/inotify";
 import { proxyFlags, proxyProblem } from "../../components/clusters/lifecycle/proxy";
-import { nodesOf } from "../../components/clusters/lifecycle/spec";
+import { type K3dSpec, nodesOf } from "../../components/clusters/lifecycle/spec";
 import { makePlan } from "../../config/plan";
 import { checkSettings, type RawSettings } from "../../config/settings";
 import { request } from "../../lib/http";
@@ -19,10 +20,14 @@ const root = fs.mkdtempSync(path.join(os.tmpdir(), "nodes-test-"));
 after(() => fs.rmSync(root, { recursive: true }));
 fs.mkdirSync(path.join(root, "manifests"));
 
-function specs(raw: RawSettings) {
+function specs(raw: RawSettings): K3dSpec[] {
   const settings = checkSettings({ portBase: 7000, ...raw }, root);
-  const network = { name: "alice-multicluster-example" } as K3dNetwork;
-  return makePlan("alice", settings).clusters.map((cluster) => k3dSpec(cluster, network, settings));
+  const plan = makePlan("alice", settings);
+  return plan.clusters.map((cluster) => {
+    const { k3d } = sourceOf(cluster, { plan, settings, owner: "alice" });
+    assert.ok(k3d);
+    return k3dSpec(cluster.name, { ...k3d, domain: cluster.domain, dockerNetwork: plan.network });
+  });
 }
 
 test("a cluster without these settings has the spec of earlier versions, so an update does not replace it", () => {
@@ -45,7 +50,7 @@ test("nodes, ports and certificates change only their own cluster", () => {
     "k3d-alice-east-server-2",
     "k3d-alice-east-agent-0",
   ]);
-  assert.match(specs({ caFile: "ca.pem" })[0]?.caFile?.sha256 ?? "", /^[0-9a-f]{64}$/);
+  assert.match(specs({ caFile: path.join(root, "ca.pem") })[0]?.caFile?.sha256 ?? "", /^[0-9a-f]{64}$/);
 });
 
 test("a port of this machine leads to one place", () => {

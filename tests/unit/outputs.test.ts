@@ -8,7 +8,7 @@ import { warnBeforeExpiry } from "../../components/outputs";
 async function warnings(day: string): Promise<unknown[]> {
   const warn = mock.method(pulumi.log, "warn", () => Promise.resolve());
   const mesh = {
-    trustAnchor: { expires: pulumi.output("2036-05-01T00:00:00Z") },
+    trustAnchorExpires: pulumi.output("2036-05-01T00:00:00Z"),
     clusters: { east: { issuerExpires: pulumi.output("2027-05-01T00:00:00Z") } },
   };
   warnBeforeExpiry(mesh as unknown as Mesh, Date.parse(day));

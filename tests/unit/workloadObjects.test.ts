@@ -3,13 +3,11 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import * as pulumi from "@pulumi/pulumi";
 import * as k8s from "@pulumi/kubernetes";
-import type { Cluster } from "../../components/clusters/cluster";
 import { refuseToEmpty } from "../../components/emptiedClusters";
-import type { Linkerd } from "../../components/linkerd";
-import type { Multicluster } from "../../components/multicluster";
+import type { LinkEnd } from "../../components/multicluster";
 import { Workloads } from "../../components/workloads";
 import type { Manifest } from "../../config/manifests";
-import type { Plan, TrustPlan } from "../../config/plan";
+import type { Plan } from "../../config/plan";
 import { RefusedError } from "../../config/settings";
 
 interface Made {
@@ -54,14 +52,13 @@ async function made(manifests: Manifest[], namespaces: string[], isLocal = true)
     },
   ];
   const mesh = new Part("mesh", { transformations });
-  const cluster = Object.assign(new Part("cluster"), {
-    plan: { name: "east", manifests },
+  const args = {
     kubeconfig: pulumi.secret("kubeconfig"),
-    provider: new k8s.Provider("provider", {}),
-    ...(isLocal && { clusterResource: new Part("local") }),
-  }) as unknown as Cluster;
-  const parts = { linkerd: new Part("linkerd") as unknown as Linkerd, multicluster: new Part("extension") as unknown as Multicluster }; // prettier-ignore
-  new Workloads("mesh-east", { cluster, ...parts, namespaces, trust: { dataPlane: "1" } as TrustPlan }, { parent: mesh }); // prettier-ignore
+    linkerd: { namespace: "linkerd", ready: true },
+    multicluster: { ready: true } as LinkEnd,
+    ...(isLocal && { local: { physicalName: "east", resource: new k8s.Provider("local", {}) } }),
+  };
+  new Workloads("mesh-east", { ...args, manifests, namespaces }, { parent: mesh });
   await pulumi.runtime.disconnect();
   return all.map((one) => ({ ...one, retained: retained.has(one.name) }));
 }
