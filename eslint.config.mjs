@@ -12,6 +12,7 @@ const layers = {
   "components/clusters/lifecycle": ["lib", "config"],
   "components/clusters": ["lib", "config", "components/clusters/lifecycle"],
   components: ["lib", "config"],
+  plugin: ["lib", "config", "components"],
   offline: ["lib"],
   tools: ["lib", "config", "offline"],
   verify: ["lib"],
@@ -22,7 +23,7 @@ const layers = {
   timeline: ["lib", "config", "tools", "stacks"],
   bench: ["lib", "config", "components", "tools", "stacks"],
   acceptance: ["lib", "config", "components", "tools", "verify", "stacks", "traffic"],
-  examples: ["lib", "config"],
+  examples: ["lib", "config", "components"],
   drill: ["lib", "config", "components", "verify", "status", "stacks", "traffic"],
   cli: ["lib", "config", "tools", "verify", "status", "view", "stacks", "timeline", "bench", "acceptance", "drill"],
 };
