@@ -63,6 +63,12 @@ const modules: Record<string, Module> = {
     stamp: `-X ${pulumiVersion}.Version=v3.68.0`,
     seconds: 27,
   },
+  // Only the test of the components needs it.
+  "language-yaml": {
+    version: "v1.25.0",
+    packages: ["github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml"],
+    seconds: 150,
+  },
   "provider-kubernetes": {
     version: "v4.25.0",
     packages: ["."],
