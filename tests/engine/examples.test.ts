@@ -1,8 +1,8 @@
 /**
- * Each example comes up with one command, is verified, and goes away. Shifting the weights of emojivoto changes its two
+ * examples/emojivoto comes up with one command, is verified, and goes away. Shifting the weights changes its two
  * routes and nothing else.
  *
- * Real engine, kubernetes provider and API servers on kwok, one example at a time. Charts, tls and command provider are
+ * Real engine, kubernetes provider and API servers on kwok. Charts, tls and command provider are
  * the stand-ins of offline/ where the real ones cannot be had. Simulated pods leave the traffic unproved.
  */
 import assert from "node:assert/strict";
@@ -40,10 +40,6 @@ async function weightsOf(stack: TestStack): Promise<string[]> {
     .flatMap(({ backendRefs }) => backendRefs.map(({ name, weight }) => `${name} ${weight}`))
     .sort();
 }
-
-test("examples/etcd", () => lifeOf("etcd"));
-
-test("examples/modes", () => lifeOf("modes"));
 
 test("examples/emojivoto: the preview of other weights shows both routes and nothing else", () =>
   lifeOf("emojivoto", async (stack) => {
