@@ -6,7 +6,7 @@ import { clusterProvider, inCluster, type LocalCluster } from "./clusters/cluste
 import { commandDefaults, program } from "./clusters/program";
 import { kubeconfigEnvironment } from "./givenKubeconfig";
 import { type LinkEnd, multiclusterNamespace } from "./multicluster";
-import { part, plainPart, sourcesOf } from "./parts";
+import { isLater, part, plainPart, sourcesOf } from "./parts";
 import { RemoteAccess } from "./remoteAccess";
 import { makeSecret } from "./secret";
 
@@ -124,7 +124,7 @@ interface EndCluster {
 /** The cluster of an end. In a program of another language it gets a provider of the link's own. */
 function clusterOf(name: string, end: pulumi.Input<LinkEnd>, parent: pulumi.Resource): EndCluster {
   const kubeconfig = part(end, (one) => one.kubeconfig);
-  const { provider, local } = pulumi.Output.isInstance(end) || end instanceof Promise ? {} : end;
+  const { provider, local } = isLater(end) ? {} : end;
   return { kubeconfig, local, provider: provider ?? clusterProvider(name, { kubeconfig, clusterIdentifier: name }, { parent }) }; // prettier-ignore
 }
 

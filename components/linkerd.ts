@@ -11,7 +11,7 @@ import { definitions } from "./definitions";
 import { Objects } from "./objects";
 import { part, plainPart, readyWith } from "./parts";
 import { placeholder } from "./placeholders";
-import { type ChartArgs, chartObjects, type ChartRequest, commonOf, prepareCharts } from "./preparedCharts";
+import { type ChartArgs, chartObjects, type ChartRequest, commonOf } from "./preparedCharts";
 import { makeSecret } from "./secret";
 import { type IssuerParts, webhookNames, webhookServices } from "./trustAnchor";
 
@@ -168,11 +168,6 @@ export class Linkerd extends pulumi.ComponentResource {
       ]),
     };
     this.registerOutputs();
-  }
-
-  /** Renders the charts of a Linkerd side by side, before it is made. Optional: without it the constructor does. */
-  static prepare(name: string, args: LinkerdChartArgs): Promise<void> {
-    return prepareCharts(linkerdCharts(name, args));
   }
 
   /**

@@ -2,15 +2,13 @@ import * as pulumi from "@pulumi/pulumi";
 import { checkArgs } from "../config/arguments";
 import type { Manifest } from "../config/manifests";
 import { RefusedError } from "../config/settings";
-import { type ClusterSourceArgs, contextOf, makeCluster } from "./clusters";
+import { type ClusterSourceArgs, contextOf, makeCluster, sharedNetwork } from "./clusters";
 import { inCluster } from "./clusters/cluster";
-import { K3dNetwork } from "./clusters/k3d";
 import { nodesOf } from "./clusters/lifecycle/spec";
-import { defaultOwner } from "./clusters/local";
 import { MulticlusterLink } from "./link";
 import { Linkerd, type LinkerdChartArgs, linkerdCharts, type LinkerdOptions } from "./linkerd";
 import { type LinkEnd, Multicluster, multiclusterChart, type MulticlusterChartArgs } from "./multicluster";
-import { part } from "./parts";
+import { isLater, part } from "./parts";
 import { prepareCharts } from "./preparedCharts";
 import { TrustAnchor } from "./trustAnchor";
 import { Workloads } from "./workloads";
@@ -85,7 +83,7 @@ export class Mesh extends pulumi.ComponentResource {
   constructor(name: string, args: MeshArgs, opts?: pulumi.ComponentResourceOptions) {
     checkMesh(name, args);
     super("mesh:index:Mesh", name, {}, opts);
-    const { anchors, issuerGeneration, orgDomain, measuresRoutes, dockerNetwork = `${name}-network` } = args;
+    const { anchors, issuerGeneration, orgDomain, measuresRoutes } = args;
     const members = membersOf(name, args);
     const child = { parent: this };
 
@@ -94,15 +92,18 @@ export class Mesh extends pulumi.ComponentResource {
     this.trustBundle = anchor.bundlePem;
     this.trustAnchorExpires = anchor.expires;
 
-    const [firstK3d] = members.flatMap(({ k3d }) => (k3d ? [k3d] : []));
-    const network =
-      firstK3d && new K3dNetwork(`${name}-network`, dockerNetwork, { owner: firstK3d.owner ?? defaultOwner() }, child);
+    const network = sharedNetwork(name, args, child);
     const ends = new Map<string, LinkEnd>();
     const kubeconfigs: Record<string, pulumi.Output<string>> = {};
     for (const member of members) {
       const { clusterName, domain, context, manifests, namespaces } = member;
       const full = `${name}-${clusterName}`;
-      const onNetwork = { network, dockerNetwork, domain, peerNodes: nodesOfPeers(name, clusterName, args) };
+      const onNetwork = {
+        network,
+        dockerNetwork: network?.name,
+        domain,
+        peerNodes: nodesOfPeers(name, clusterName, args),
+      };
       const cluster = makeCluster(full, { ...member, kubeconfig: kubeconfigOf(args, clusterName) }, onNetwork, child);
       const { kubeconfig, local, provider, apiServer, gateway } = cluster;
       const access = { kubeconfig, local };
@@ -216,7 +217,7 @@ function multiclusterArgs(args: MeshArgs, member: Member): MulticlusterChartArgs
 
 /** Undefined where the kubeconfigs are known and have none for the cluster. */
 function kubeconfigOf({ kubeconfigs = {} }: MeshArgs, clusterName: string): pulumi.Output<string> | undefined {
-  if (!pulumi.Output.isInstance(kubeconfigs) && !(kubeconfigs instanceof Promise) && !kubeconfigs[clusterName]) return;
+  if (!isLater(kubeconfigs) && !kubeconfigs[clusterName]) return;
   return part(kubeconfigs, (all) => {
     const kubeconfig = all[clusterName];
     // The provider would take the user's own kubeconfig.

@@ -58,7 +58,7 @@ export function sourceOf(cluster: ClusterPlan, { settings, owner }: ClustersArgs
   const { nodeImage, images, registryMirror, k3sArgs, caFile, charts } = settings;
   return {
     k3d: {
-      ...{ physicalName, apiPort, owner, nodeImage, images, registryMirror, k3sArgs, caFile: caFile?.path },
+      ...{ physicalName, apiPort, owner, nodeImage, images, registryMirror, k3sArgs, caFile },
       ...{ servers: settings.servers[name], agents: settings.agents[name], publishedPorts: settings.ports[name] },
       ...{ podRange: ranges?.pods, serviceRange: ranges?.services },
       ...("checkout" in charts && { developmentImages: checkoutImages(charts) }),

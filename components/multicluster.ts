@@ -10,7 +10,7 @@ import { serverOf } from "./clusters/existing";
 import { type LinkerdParts, trustAnnotation } from "./linkerd";
 import type { Objects } from "./objects";
 import { plainPart, readyWith, sourcesOf } from "./parts";
-import { type ChartArgs, chartObjects, type ChartRequest, commonOf, prepareCharts } from "./preparedCharts";
+import { type ChartArgs, chartObjects, type ChartRequest, commonOf } from "./preparedCharts";
 
 export const multiclusterNamespace = "linkerd-multicluster";
 
@@ -137,23 +137,16 @@ export class Multicluster extends pulumi.ComponentResource {
     this.gatewayAddress = pulumi.output(args.gateway ?? gatewayAddress(chart, clusterName));
     const ports = gatewayPorts(chartValues);
     this.end = {
-      ...{
-        cluster: clusterName,
-        domain,
-        kubeconfig: pulumi.secret(kubeconfig),
-        apiServer: apiServer ?? serverOf(kubeconfig),
-      },
+      cluster: clusterName,
+      domain,
+      kubeconfig: pulumi.secret(kubeconfig),
+      apiServer: apiServer ?? serverOf(kubeconfig),
       ...{ linkerdNamespace: plainPart(linkerd, (parts) => parts.namespace), linkerdReady },
       ...{ namespace: namespace.metadata.name, ready: readyWith([namespace, ...chart.resources]) },
       ...{ gatewayAddress: this.gatewayAddress, gatewayPort: ports.gateway, probePort: ports.probe },
       ...{ provider: args.provider, local: args.local },
     };
     this.registerOutputs({ gatewayAddress: this.gatewayAddress });
-  }
-
-  /** Renders the chart of a Multicluster, before it is made. Optional: without it the constructor does. */
-  static prepare(name: string, args: MulticlusterChartArgs): Promise<void> {
-    return prepareCharts([multiclusterChart(name, args)]);
   }
 }
 

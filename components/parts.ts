@@ -1,5 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 
+/** Whether an argument is known during the update only. */
+export function isLater<T>(whole: pulumi.Input<T>): whole is Promise<T> | pulumi.OutputInstance<T> {
+  return pulumi.Output.isInstance(whole) || whole instanceof Promise;
+}
+
 /**
  * A part of an argument. In a program of another language the whole argument may be one Output; here each part keeps its
  * own secrecy and dependencies.
@@ -7,7 +12,7 @@ import * as pulumi from "@pulumi/pulumi";
  * @example part(args.issuer, ({ certPem }) => certPem)
  */
 export function part<T, P>(whole: pulumi.Input<T>, of: (known: T) => pulumi.Input<P>): pulumi.Output<P> {
-  if (pulumi.Output.isInstance(whole) || whole instanceof Promise) {
+  if (isLater(whole)) {
     return pulumi.output(whole).apply((known) => of(known as T)) as pulumi.Output<P>;
   }
   return pulumi.output(of(whole)) as pulumi.Output<P>;

@@ -82,11 +82,7 @@ const shapes = {
   Multicluster: {
     ...{ ...inCluster, ...generations, ...charts, clusterName, targets: z.array(clusterName).optional() },
     ...{ domain: domain.optional(), linkerd: later("the output `installed` of a Linkerd") },
-    ...{
-      apiServer: z.unknown().optional(),
-      gateway: z.unknown().optional(),
-      provider: z.unknown().optional(),
-    },
+    ...optional({ apiServer: z.unknown(), gateway: z.unknown(), provider: z.unknown() }),
   },
   MulticlusterLink: { source: end, target: end, measuresRoutes: z.boolean("true, false").optional() },
   Workloads: {

@@ -9,7 +9,6 @@ import type { MadeClusters } from "./state";
 import { stackNameProblem } from "./stackName";
 import type { ChartSource, Runtime, Settings } from "./settings";
 import { RefusedError } from "./settings";
-import { type Generations, type Restarts, restartsOf } from "./trust";
 
 /** One cluster, with its name in the mesh and its physical name. */
 export interface ClusterPlan {
@@ -37,12 +36,6 @@ export interface LinkPlan {
   target: ClusterPlan;
 }
 
-/** The generations of certificates. Only `npm run rotate` increases them. */
-export interface TrustPlan extends Required<Generations>, Restarts {
-  /** Common name of the trust anchors. Example: `identity.linkerd.cluster.local` */
-  commonName: string;
-}
-
 /** Everything an update will create, by name. Pure: the same stack and settings give the same plan on every machine. */
 export interface Plan {
   stack: string;
@@ -53,7 +46,6 @@ export interface Plan {
   /** The place of each local cluster. The state keeps it for the next update. */
   slots: Slots;
   links: LinkPlan[];
-  trust: TrustPlan;
   charts: ChartSource;
   /** Mirror services of each link, with their namespace unless it is `default`. Example: `{"east->west": ["web-west"]}` */
   mirrors: Record<string, string[]>;
@@ -144,7 +136,6 @@ export function makePlan(stack: string, settings: Settings, made: MadeClusters =
     clusters,
     slots,
     links,
-    trust: planTrust(settings),
     charts: settings.charts,
     mirrors: Object.fromEntries(
       links.map(({ source, target }) => [`${source.name}->${target.name}`, mirrorsOf(target).map(shownMirror)]),
@@ -189,11 +180,6 @@ const shownMirror = ({ name, namespace }: Mirror) => (namespace === "default" ? 
 /** The Docker network of a stack's k3d clusters. */
 export function networkOf(stack: string): string {
   return stack === "dev" ? "multicluster-example" : `${stack}-multicluster-example`;
-}
-
-function planTrust({ orgDomain, trustAnchors, issuerGeneration }: Settings): TrustPlan {
-  const generations = { anchors: trustAnchors, issuerGeneration };
-  return { commonName: `identity.linkerd.${orgDomain}`, ...generations, ...restartsOf(generations) };
 }
 
 /** The demo's ports in stack dev. Other stacks get a block of 64 below the systems' ephemeral ports. */

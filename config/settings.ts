@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
@@ -81,7 +80,7 @@ export interface Settings {
    */
   registryMirror?: string;
   /** k3d: certificates of private authorities that the nodes trust. */
-  caFile?: { path: string; sha256: string };
+  caFile?: string;
   /** existing: one entry per cluster. */
   existing: Record<string, ExistingSettings>;
 }
@@ -395,7 +394,7 @@ function checkCaFile(file: string | undefined, root: string, refuse: Refuse): Se
     return undefined;
   }
   if (!/^-----BEGIN CERTIFICATE-----/m.test(content) || /PRIVATE KEY/.test(content)) refuse("caFile", ["caFile"], allowed); // prettier-ignore
-  return { path: file, sha256: createHash("sha256").update(content).digest("hex") };
+  return file;
 }
 
 /** Kubernetes' default range. */

@@ -33,7 +33,8 @@ export function provider(): Provider {
     async construct(name, type, inputs, options) {
       const Component = (components as unknown as Partial<Record<string, Construct>>)[type.replace("mesh:index:", "")];
       const properties = resources[type]?.properties;
-      if (!Component || !properties) throw new Error(`${type} is none of ${Object.keys(resources).join(", ")}`);
+      if (!Component || !properties)
+        throw new Error(`the package has no component ${type}; it has ${Object.keys(resources).join(", ")}`);
       const made = new Component(name, inputs, options);
       // One Output each: the SDK cannot read an argument with a secret within a value (provider/server.js, deserializeInputs).
       const outputs = Object.keys(properties).map((name) => [name, pulumi.output(made[name])] as const);

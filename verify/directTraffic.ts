@@ -64,11 +64,7 @@ async function federated(
   const start = (cluster: ClusterClient) => testNamespace.webServer(cluster, name, deadline);
   const join = (cluster: ClusterClient) => testNamespace.serve(cluster, name, name, { [federatedLabel]: "member" });
   const service = `${name}-federated`;
-  const [pod] = await Promise.all([
-    testNamespace.curlPod(deadline),
-    ...[source, target].map((cluster) => start(cluster)),
-    join(target),
-  ]);
+  const [pod] = await Promise.all([testNamespace.curlPod(deadline), start(source), start(target), join(target)]);
   const unmade = await testNamespace.mirror(service, deadline);
   if (unmade) return { fault: unmade };
   // Not at the same moment: the mirrors of both services write the federated one, and one may undo the other's work. Seen

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RefusedError } from "../../config/settings";
 import { urnsInState } from "../../config/state";
-import type { ClusterSourceArgs } from ".";
-import { K3dNetwork, k3dSpec } from "./k3d";
+import { type ClusterSourceArgs, sharedNetwork } from ".";
+import { k3dSpec } from "./k3d";
 import { kwokSpec } from "./kwok";
 import { claim, defaultOwner } from "./local";
 
@@ -23,7 +23,6 @@ interface ClaimsArgs {
  * @example await claimClusters("mesh", args);
  */
 export async function claimClusters(name: string, args: ClaimsArgs): Promise<void> {
-  const { clusters, dockerNetwork = `${name}-network` } = args;
   const stack = pulumi.getStack();
   const urns = await urnsInState(stack);
   if (urns.some((urn) => urn.includes("pulumi:providers:kubernetes::"))) {
@@ -32,18 +31,15 @@ export async function claimClusters(name: string, args: ClaimsArgs): Promise<voi
         "npm start sets it, for the first update of a stack. Next: unset MESH_ONLY_CLAIMS",
     ]);
   }
-  const local = Object.entries(clusters).filter(([, { k3d, kwok }]) => k3d ?? kwok);
+  const local = Object.entries(args.clusters).filter(([, { k3d, kwok }]) => k3d ?? kwok);
   if (local.length === 0) return;
   const parent = new pulumi.ComponentResource("mesh:index:Mesh", name);
-  const [firstK3d] = local.flatMap(([, { k3d }]) => (k3d ? [k3d] : []));
-  const network =
-    firstK3d &&
-    new K3dNetwork(`${name}-network`, dockerNetwork, { owner: firstK3d.owner ?? defaultOwner() }, { parent });
+  const network = sharedNetwork(name, args, { parent });
   for (const [cluster, { k3d, kwok, domain }] of local) {
     const full = `${name}-${cluster}`;
     const component = (type: string) => new pulumi.ComponentResource(type, full, {}, { parent });
     if (k3d && network) {
-      const args = { runtime: "k3d", spec: k3dSpec(full, { ...k3d, domain, dockerNetwork }) } as const;
+      const args = { runtime: "k3d", spec: k3dSpec(full, { ...k3d, domain, dockerNetwork: network.name }) } as const;
       const opts = { parent: component("mesh:index:K3dCluster"), dependsOn: [network] };
       claim(full, { ...args, owner: k3d.owner ?? defaultOwner() }, opts);
     } else if (kwok) {

@@ -3,8 +3,9 @@ import type { Plan } from "../../config/plan";
 import type { Settings } from "../../config/settings";
 import type { Cluster } from "./cluster";
 import { ExistingCluster } from "./existing";
-import { K3dCluster, type K3dClusterArgs, type K3dOptions } from "./k3d";
+import { K3dCluster, type K3dClusterArgs, K3dNetwork, type K3dOptions } from "./k3d";
 import { KwokCluster, type KwokOptions } from "./kwok";
+import { defaultOwner } from "./local";
 
 /** The program's plan, and what it was made of. */
 export interface ClustersArgs {
@@ -35,6 +36,21 @@ export interface ClusterSourceArgs {
 export function contextOf(name: string, { k3d, kwok, context }: ClusterSourceArgs): string | undefined {
   if (k3d) return `k3d-${k3d.physicalName ?? name}`;
   return kwok ? `kwok-${kwok.physicalName ?? name}` : context;
+}
+
+/**
+ * The Docker network of a mesh's k3d clusters, undefined if it has none.
+ *
+ * @param name of the mesh
+ */
+export function sharedNetwork(
+  name: string,
+  args: { clusters: Record<string, ClusterSourceArgs>; dockerNetwork?: string },
+  opts: pulumi.ComponentResourceOptions,
+): K3dNetwork | undefined {
+  const { clusters, dockerNetwork = `${name}-network` } = args;
+  const [first] = Object.values(clusters).flatMap(({ k3d }) => k3d ?? []);
+  return first && new K3dNetwork(`${name}-network`, dockerNetwork, { owner: first.owner ?? defaultOwner() }, opts);
 }
 
 /**

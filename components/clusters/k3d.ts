@@ -70,16 +70,9 @@ export function k3dSpec(name: string, args: K3dClusterArgs): K3dSpec {
   const { servers = 1, agents = 0, publishedPorts = [], podRange, serviceRange } = args;
   const ports = [apiPort, ...publishedPorts.map((pair) => Number.parseInt(pair, 10))];
   return {
-    ...{
-      name: physicalName,
-      context: `k3d-${physicalName}`,
-      ports,
-      domain,
-      network,
-      nodeImage,
-      images,
-      registryMirror,
-    },
+    name: physicalName,
+    context: `k3d-${physicalName}`,
+    ...{ ports, domain, network, nodeImage, images, registryMirror },
     // Any change of the spec replaces the cluster, so a field with its default must not be there.
     ...(podRange && serviceRange && { ranges: { pods: podRange, services: serviceRange } }),
     ...(servers !== 1 && { servers }),

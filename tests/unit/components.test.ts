@@ -20,6 +20,7 @@ import { placeholder } from "../../components/placeholders";
 import { type PackedDefinitions, strip, unpack } from "../../components/stripCrds";
 import type { ChartPaths } from "../../config/charts";
 import { makePlan, type Plan } from "../../config/plan";
+import { restartsOf } from "../../config/trust";
 import { chartNames, type ChartName, checkSettings, type Runtime, type Settings } from "../../config/settings";
 
 type Properties = Record<string, unknown>;
@@ -474,7 +475,7 @@ test("workloads are the manifests as written, and restart when the certificates 
     );
   }
   const { triggers, environment } = one(update, "command:local:Command", "mesh-west-restart");
-  assert.deepEqual(triggers, [update.plan.trust.dataPlane]);
+  assert.deepEqual(triggers, [restartsOf({}).dataPlane]);
   assert.deepEqual(environment, { MESH_CLUSTER_NAME: "west" });
 });
 

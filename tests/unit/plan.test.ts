@@ -8,6 +8,7 @@ import fc from "fast-check";
 import type { ClusterManifests, Manifest } from "../../config/manifests";
 import { makePlan, type Plan } from "../../config/plan";
 import { checkSettings, type RawSettings, RefusedError, type Settings } from "../../config/settings";
+import { type Restarts, restartsOf } from "../../config/trust";
 
 const root = fs.mkdtempSync(path.join(os.tmpdir(), "plan-test-"));
 after(() => fs.rmSync(root, { recursive: true }));
@@ -126,8 +127,13 @@ test("links connect the planned clusters, and each source knows its targets", ()
   );
 });
 
+function restarts(raw: RawSettings): Restarts {
+  const { trustAnchors, issuerGeneration } = settings(raw);
+  return restartsOf({ anchors: trustAnchors, issuerGeneration });
+}
+
 test("the control plane restarts with every change of certificates, and with nothing else", () => {
-  const fingerprint = (raw: RawSettings) => makePlan("dev", settings(raw)).trust.controlPlane;
+  const fingerprint = (raw: RawSettings) => restarts(raw).controlPlane;
   const rotation = [
     {},
     { issuerGeneration: 2 },
@@ -140,11 +146,11 @@ test("the control plane restarts with every change of certificates, and with not
 });
 
 test("other pods do not restart when both anchors are trusted and another one signs", () => {
-  const fingerprint = (raw: RawSettings) => makePlan("dev", settings(raw)).trust.dataPlane;
+  const fingerprint = (raw: RawSettings) => restarts(raw).dataPlane;
   assert.equal(fingerprint({ trustAnchors: [1, 2] }), fingerprint({ trustAnchors: [2, 1] }));
-  const restarts = [{}, { issuerGeneration: 2 }, { trustAnchors: [2, 1] }, { trustAnchors: [2] }];
-  assert.equal(new Set(restarts.map(fingerprint)).size, restarts.length);
-  assert.equal(fingerprint({}), makePlan("dev", settings({})).trust.controlPlane);
+  const rotation = [{}, { issuerGeneration: 2 }, { trustAnchors: [2, 1] }, { trustAnchors: [2] }];
+  assert.equal(new Set(rotation.map(fingerprint)).size, rotation.length);
+  assert.equal(fingerprint({}), restarts({}).controlPlane);
 });
 
 const shortStack = (stack: string) =>
