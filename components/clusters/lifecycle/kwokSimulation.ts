@@ -37,7 +37,7 @@ export const stages = [
 /** Nobody makes volumes. Without this controller a claim that a stage bound stays bound. */
 export const withoutVolumeBinder = {
   name: "kube-controller-manager",
-  extraArgs: [{ key: "controllers", value: "*,-persistentvolume-binder-controller", override: true }],
+  extraArgs: [{ key: "controllers", value: "*,-persistentvolume-binder-controller" }],
 };
 
 /** Without these plugins the scheduler does not look for a pod's volumes. */
