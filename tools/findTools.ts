@@ -36,20 +36,19 @@ export function findTools(tools: Tool[], probes: Probes = realProbes): Promise<W
 async function findTool(tool: Tool, probes: Probes): Promise<Way> {
   const findOnPath = await probes.onPath(tool);
   if (findOnPath?.usable) return { way: "on PATH", directories: findOnPath.directories, notes: [] };
-  if (findOnPath && tool.fetchedBy) {
-    // The program that downloads this tool prefers the one on PATH.
-    throw new UserError(
-      `${findOnPath.why}. Next: update it, or take it off PATH and ${tool.fetchedBy.program} downloads its own`,
-    );
-  }
   const notes = findOnPath ? [`${findOnPath.why}: passed over`] : [];
-  if (probes.keptByAnother(tool)) return { way: "fetched by another", directories: [], notes };
+  if (!findOnPath && probes.keptByAnother(tool)) return { way: "fetched by another", directories: [], notes };
   const kept = probes.kept(tool);
   if (kept) return { way: "kept", directories: kept, notes };
 
   const url = tool.fetchedBy?.url(thisPlatform()) ?? tool.download?.(thisPlatform()).urls[0] ?? "";
   if (await probes.answers(url)) {
-    return tool.fetchedBy ? { way: "fetched by another", directories: [], notes } : { way: "download", notes };
+    if (!tool.fetchedBy) return { way: "download", notes };
+    if (!findOnPath) return { way: "fetched by another", directories: [], notes };
+    // The program that downloads this tool prefers the one on PATH.
+    throw new UserError(
+      `${findOnPath.why}. Next: update it, or take it off PATH and ${tool.fetchedBy.program} downloads its own`,
+    );
   }
   const silent = `${tool.name} ${tool.version}: ${new URL(url).host} does not answer`;
   if (!tool.standIn) return { way: "build", notes: [...notes, `${silent}, so it is built`] };

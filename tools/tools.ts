@@ -144,7 +144,8 @@ const kubernetes: Tool = {
 const etcd: Tool = {
   name: "etcd",
   version: "v3.6.5",
-  oldest: "3.4.0",
+  // With an older one the API server ends every watch of kwok at once (RequestWatchProgress, etcd issues 15220, 17507).
+  oldest: "3.5.13",
   programs: ["etcd"],
   versionArgs: ["--version"],
   fetchedBy: {

@@ -83,6 +83,8 @@ void describe("where a tool comes from", () => {
     ["a plugin as well", plugin, {}, "build"],
     ["or stood in for", standIn, {}, "stand-in"],
     ["an old one on PATH is passed over", fetched, { ...old, ...online }, "download"],
+    ["what was built goes before an old one on PATH", plugin, { ...asked, ...old, kept: () => ["/kept"] }, "kept"],
+    ["a plugin is built instead of an old one on PATH", plugin, old, "build"],
   ] as const) {
     void test(name, async () => {
       const [found] = await findTools([tool], { ...nothing, ...probes });
@@ -97,7 +99,7 @@ void describe("where a tool comes from", () => {
   });
 
   void test("refuses an old one on PATH that another program would take", async () => {
-    await assert.rejects(findTools([plugin], { ...nothing, ...old }), /it is 0\.1\.0\. Next: .*off PATH/);
+    await assert.rejects(findTools([plugin], { ...nothing, ...old, ...online }), /it is 0\.1\.0\. Next: .*off PATH/);
   });
 
   void test("asks about all missing tools at once", async () => {
