@@ -36,8 +36,9 @@ import {
   mirroredLabel,
   mirrorName,
 } from "./mirroredServices";
+import { federatedMembers } from "./federatedMembers";
 import { remoteDiscovery } from "./remoteDiscovery";
-import { controllerOf, replace } from "./restart";
+import { controllerOf, replace, restartController } from "./restart";
 import { runLabel } from "./testNamespaces";
 import { noInjector, noMirror } from "./simulated";
 import { allOpen, until, View } from "./watch";
@@ -174,24 +175,6 @@ async function liveGateway(target: ClusterClient): Promise<Set<string>> {
   return new Set(ips.flat());
 }
 
-const controllerSelector = (target: string): string => `component=controller,${clusterLabel}=${target}`;
-
-/**
- * Restarts a link's controller by deleting its pods. `kubectl rollout restart` would write an annotation into the
- * Deployment. Pulumi owns the Deployment, so the next refresh would show the annotation.
- */
-function restartController({ source, link }: LinkContext): Repair {
-  return {
-    does: `${source.name}: restart controller-${link.target} (delete its pod, the Deployment makes another)`,
-    key: `${source.name}/controller-${link.target}`,
-    async run(deadline): Promise<void> {
-      const query = { namespace: extension, labelSelector: controllerSelector(link.target) };
-      const { items } = await source.core.listNamespacedPod(query);
-      for (const pod of items) await replace(source, pod, deadline);
-    },
-  };
-}
-
 function remove(cluster: ClusterClient, service: Service): Repair {
   const namespace = service.metadata?.namespace ?? "";
   const name = service.metadata?.name ?? "";
@@ -292,7 +275,7 @@ const stalled: LinkCheck = {
     if (fault === undefined) {
       return yes("a service that was exported just now is mirrored", objects, testNamespace.remark());
     }
-    return no(fault, objects, heal(context), [restartController(context)]);
+    return no(fault, objects, heal(context), [restartController(context.source, context.link.target)]);
   },
 };
 
@@ -308,7 +291,7 @@ const notReady = linkDamage(
         {
           what: `${root.metadata?.name} lists ${down.map(({ host, ip }) => host ?? ip).join(", ")} as not ready: the names do not resolve`,
           object: named(ends.context.source, "endpoints", root),
-          repair: restartController(ends.context),
+          repair: restartController(ends.context.source, ends.context.target.name),
         },
       ];
     }),
@@ -332,7 +315,7 @@ const overwritten = linkDamage(
         {
           what: `${root.metadata?.name} lists ${what}: per-pod names do not resolve (was an annotation of the exported service changed?)`,
           object: named(ends.context.source, "endpoints", root),
-          repair: restartController(ends.context),
+          repair: restartController(ends.context.source, ends.context.target.name),
         },
       ];
     }),
@@ -357,7 +340,7 @@ const unmirrored = linkDamage(
       return missing.map((name) => ({
         what: `${service.metadata?.namespace}/${mirrorName(name, ends.context.target.name)} is missing`,
         object: named(ends.context.target, "service", service),
-        repair: restartController(ends.context),
+        repair: restartController(ends.context.source, ends.context.target.name),
       }));
     }),
   heal,
@@ -375,7 +358,7 @@ const empty = linkDamage(
         {
           what: `${mirror.metadata?.namespace}/${mirror.metadata?.name} has no address`,
           object: named(ends.context.source, "endpoints", mirror),
-          repair: restartController(ends.context),
+          repair: restartController(ends.context.source, ends.context.target.name),
         },
       ];
     }),
@@ -427,7 +410,7 @@ const staleGateway = linkDamage(
           {
             what: `${mirror.metadata?.namespace}/${mirror.metadata?.name} points at ${stale.map(({ ip }) => ip).join(", ")}, the gateway is at ${[...gateway].join(", ")}`,
             object: named(context.source, "endpoints", mirror),
-            repair: byName ? restartController(context) : undefined,
+            repair: byName ? restartController(context.source, context.link.target) : undefined,
           },
         ];
       });
@@ -530,4 +513,5 @@ export const damageChecks = [
   orphans,
   proxyless,
   remoteDiscovery,
+  federatedMembers,
 ];

@@ -8,7 +8,7 @@ import { noInjector } from "./simulated";
 import type { Stack } from "./stack";
 
 /** The names of the clusters that a cluster mirrors from. */
-const targetsOf = ({ links }: Stack, source: string): string[] =>
+export const targetsOf = ({ links }: Stack, source: string): string[] =>
   links.filter((link) => link.source === source).map(({ target }) => target);
 
 /** Reads the gauge of linkerd2's watcher/cluster_store.go: how many linked clusters the controller follows. */

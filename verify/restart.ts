@@ -1,4 +1,6 @@
-import { found, type ClusterClient, type Pod } from "./api";
+import { extension, found, type ClusterClient, type Pod } from "./api";
+import type { Repair } from "./check";
+import { clusterLabel } from "./mirroredServices";
 import { isReady } from "./pods";
 import { until, View, type Deadline } from "./watch";
 
@@ -28,4 +30,28 @@ export async function replace(cluster: ClusterClient, pod: Pod, deadline: Deadli
   } finally {
     await view.close();
   }
+}
+
+/**
+ * Restarts the controller of a link, by deleting its pods. `kubectl rollout restart` would write an annotation into the
+ * Deployment. Pulumi owns the Deployment, so the next refresh would show the annotation.
+ */
+export function restartController(cluster: ClusterClient, target: string): Repair {
+  return restartMirror(cluster, `controller-${target}`, `component=controller,${clusterLabel}=${target}`);
+}
+
+/** Restarts the mirror of a cluster's own services. It makes no mirrors, it only joins services to federated ones. */
+export function restartLocalMirror(cluster: ClusterClient): Repair {
+  return restartMirror(cluster, "linkerd-local-service-mirror", "component=local-service-mirror");
+}
+
+function restartMirror(cluster: ClusterClient, deployment: string, labelSelector: string): Repair {
+  return {
+    does: `${cluster.name}: restart ${deployment} (delete its pod, the Deployment makes another)`,
+    key: `${cluster.name}/${deployment}`,
+    async run(deadline): Promise<void> {
+      const { items } = await cluster.core.listNamespacedPod({ namespace: extension, labelSelector });
+      for (const pod of items) await replace(cluster, pod, deadline);
+    },
+  };
 }

@@ -27,6 +27,13 @@ export async function noMirror({ source, link, external }: LinkContext): Promise
   return `the pods of controller-${link.target} in ${source.name} are simulated by kwok: no service mirror runs`;
 }
 
+/** Why nothing joins the cluster's services to federated ones, or undefined when its mirrors run. */
+export async function noLocalMirror({ cluster, external }: ClusterContext): Promise<string | undefined> {
+  if (external.has("mirror")) return undefined;
+  if (!(await simulated(cluster, extension, "component=local-service-mirror"))) return undefined;
+  return `the pods of linkerd-local-service-mirror in ${cluster.name} are simulated by kwok: no service is federated`;
+}
+
 /** Why no pod can have a proxy here, or undefined when the injector runs. */
 export async function noInjector({ cluster, external }: ClusterContext): Promise<string | undefined> {
   if (external.has("injector")) return undefined;

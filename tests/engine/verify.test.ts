@@ -12,11 +12,12 @@ import { stringify } from "yaml";
 import { client, controlPlane, extension, reason, type ClusterClient, type KubernetesObject } from "../../verify/api";
 import { ask, type Asked, type Asking } from "../../verify/ask";
 import type { ExternalPart, Result } from "../../verify/check";
+import { localDiscovery } from "../../verify/federatedMembers";
 import { gatewayIdentity } from "../../verify/gateway";
 import { heal } from "../../verify/heal";
 import { checks } from "../../verify/allChecks";
 import { verifyOptions } from "../../verify/options";
-import { clusterLabel, exportLabel, mirroredLabel } from "../../verify/mirroredServices";
+import { clusterLabel, exportLabel, federatedLabel, mirroredLabel } from "../../verify/mirroredServices";
 import { fetchFromPod } from "../../verify/portForward";
 import { TestNamespaces, runLabel } from "../../verify/testNamespaces";
 import { Deadline, until, View } from "../../verify/watch";
@@ -229,11 +230,17 @@ function setFault(fault: Fault | undefined): Promise<void> {
 
 const path = { namespace: "default", name: "leftover" };
 
-function makeService(cluster: ClusterClient, labels: Record<string, string>): Promise<unknown> {
-  const body = { metadata: { name: path.name, labels }, spec: { ports: [{ port: 80 }] } };
+function makeService(
+  cluster: ClusterClient,
+  labels: Record<string, string>,
+  { name = path.name, annotations }: { name?: string; annotations?: Record<string, string> } = {},
+): Promise<unknown> {
+  const body = { metadata: { name, labels, annotations }, spec: { ports: [{ port: 80 }] } };
   return cluster.core.createNamespacedService({ namespace: "default", body });
 }
 
+const member = { [federatedLabel]: "member" };
+const federated = "leftover-federated";
 const gone = { namespace: extension, name: "probe-west" };
 const credentials = { namespace: extension, name: "cluster-credentials-west" };
 let token = "";
@@ -285,6 +292,28 @@ const damages: Damage[] = [
     why: /default\/leftover: there is no link north/,
     damage: () => makeService(mesh.east, { [mirroredLabel]: "true", [clusterLabel]: "north" }),
     repair: () => mesh.east.core.deleteNamespacedService(path),
+  },
+  {
+    name: "federated service without the cluster's own member",
+    id: "damage.federated-members",
+    why: /^default\/leftover-federated lacks the pods of east$/,
+    damage: () => makeService(mesh.east, member),
+    repair: () => mesh.east.core.deleteNamespacedService(path),
+  },
+  {
+    name: "federated service without another cluster's member",
+    id: "damage.federated-members",
+    why: /^default\/leftover-federated lacks the pods of west$/,
+    async damage() {
+      await makeService(mesh.west, member);
+      await makeService(mesh.east, member);
+      const annotations = { [localDiscovery]: "leftover" };
+      for (const cluster of [mesh.east, mesh.west]) await makeService(cluster, {}, { name: federated, annotations });
+    },
+    async repair() {
+      for (const { core } of [mesh.east, mesh.west])
+        for (const name of [path.name, federated]) await core.deleteNamespacedService({ ...path, name });
+    },
   },
   {
     name: "pod without a proxy",
