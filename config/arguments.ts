@@ -1,5 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as z from "zod";
+import { root } from "../lib/paths";
+import { caFileProblem } from "./caFile";
 import { agentCount, clusterName, domain, existingFields, publishedPorts, serverCount, shape, text, whole } from "./schema"; // prettier-ignore
 import { RefusedError } from "./settings";
 
@@ -11,6 +13,10 @@ const physicalName = "a-z, 0-9 and -, at most 32 characters";
 const texts = z.array(text, "a list of non-empty strings");
 const name = z.string(physicalName).regex(/^[a-z0-9]+(-+[a-z0-9]+)*$/, physicalName).max(32, physicalName); // prettier-ignore
 const port = whole(1024, 65_535);
+const caFile = text.superRefine((file, context) => {
+  const message = caFileProblem(file, root);
+  if (message !== undefined) context.addIssue({ code: "custom", message });
+});
 const objects = z.array(
   z.looseObject(
     {
@@ -46,7 +52,7 @@ const k3d = {
       'a list such as ["8080:80"]: a port of this machine, and one of a LoadBalancer Service',
     ),
     ...{ k3sArgs: shape.k3sArgs, images: shape.images, developmentImages: texts },
-    ...{ registryMirror: shape.registryMirror, caFile: text, podRange: text, serviceRange: text, owner: text },
+    ...{ registryMirror: shape.registryMirror, caFile, podRange: text, serviceRange: text, owner: text },
   }),
 };
 const kwok = { ports: z.array(port, "six ports").length(6, "six ports"), ...optional({ physicalName: name, owner: text }) }; // prettier-ignore

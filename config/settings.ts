@@ -3,6 +3,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import type * as z from "zod";
 import { isMapping } from "../lib/mapping";
+import { caFileProblem } from "./caFile";
 import { type Checkout, checkoutTag, missingInCheckout } from "./checkout";
 import { gatewayValues } from "./gatewayPorts";
 import { type ClusterManifests, readManifests } from "./manifests";
@@ -384,16 +385,8 @@ function checkFlatRange(range: string, network: Network, refuse: Refuse): string
 }
 
 function checkCaFile(file: string | undefined, root: string, refuse: Refuse): Settings["caFile"] {
-  if (file === undefined) return undefined;
-  const allowed = "a readable file with certificates in PEM, and without a private key";
-  let content: string;
-  try {
-    content = fs.readFileSync(path.resolve(root, file), "utf8");
-  } catch (error) {
-    refuse("caFile", ["caFile"], `${allowed} (${(error as NodeJS.ErrnoException).code})`);
-    return undefined;
-  }
-  if (!/^-----BEGIN CERTIFICATE-----/m.test(content) || /PRIVATE KEY/.test(content)) refuse("caFile", ["caFile"], allowed); // prettier-ignore
+  const problem = file === undefined ? undefined : caFileProblem(file, root);
+  if (problem !== undefined) refuse("caFile", ["caFile"], problem);
   return file;
 }
 

@@ -58,6 +58,10 @@ test("faulty arguments are refused with their value and what is allowed", () => 
     "apiPort of K3dCluster east is 80; allowed: a whole number from 1024 to 65535",
     'agents of K3dCluster east is "two"; allowed: a whole number from 0 to 20',
   ]);
+  assert.deepEqual(refused("K3dCluster", { apiPort: 6440, caFile: "no/such.pem" }), [
+    'caFile of K3dCluster east is "no/such.pem"; ' +
+      "allowed: a readable file with certificates in PEM, and without a private key (ENOENT)",
+  ]);
   assert.deepEqual(refused("Linkerd", { trustBundle: "PEM", issuer: {} }), [
     "kubeconfig of Linkerd east is nothing; allowed: a kubeconfig",
   ]);
