@@ -26,7 +26,7 @@ const cleanup = ["destroy", "nothing-left"];
 export function parseArguments(words: string[], steps: readonly { id: string; title: string }[]): AcceptanceArguments {
   const ids = steps.map(({ id }) => id);
   const command = newCommand("acceptance", "Run the whole life cycle on real k3d clusters, from nothing to nothing.", {
-    "npm run acceptance": "all of it, about a quarter of an hour",
+    "npm run acceptance": "all of it, about half an hour",
     "npm run acceptance -- dev --only verify,scale": "single steps, on a stack that is up",
   })
     .option("--only <steps>", "only these; without up-from-nothing they run on a stack that is up", listOf(ids))

@@ -22,25 +22,38 @@ export function useFlatNetwork(stack: string): void {
   fs.writeFileSync(file, document.toString());
 }
 
+/** The folders of examples/ that have a stack file. */
+export function exampleNames(): string[] {
+  return fs.readdirSync(path.join(root, "examples")).filter((name) => fs.existsSync(readStackFile(name).file));
+}
+
 /**
- * Reads the settings that rotations and the step flat-network write into the stack's file. After the stack is destroyed, they
- * must not stay.
+ * Gives the stack the settings of an example, besides its own.
+ *
+ * @param restore takes back the settings that earlier steps wrote
+ */
+export function useExample(stack: string, name: string, restore: () => void): void {
+  restore();
+  const { file } = readStackFile(stack);
+  const example = parseDocument(fs.readFileSync(readStackFile(name).file, "utf8")).toJS() as { config: object };
+  const document = parseDocument(fs.readFileSync(file, "utf8"));
+  for (const [key, value] of Object.entries(example.config)) document.setIn(["config", key], document.createNode(value));
+  fs.writeFileSync(file, document.toString());
+}
+
+/**
+ * Reads the project's settings in the stack's file, because some steps write others there. After the stack is destroyed,
+ * those must not stay.
  *
  * @returns a function that restores them
  */
 export function rememberSettings(file: string): () => void {
-  const keys = ["trustAnchors", "issuerGeneration", "network", "manifests"].map((key) => [
-    "config",
-    `${project}:${key}`,
-  ]);
   const read = () => parseDocument(fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "");
-  const before = read();
+  const before = read().get("config");
   return () => {
+    if (!fs.existsSync(file)) return;
     const now = read();
-    for (const key of keys) {
-      if (before.hasIn(key)) now.setIn(key, before.getIn(key));
-      else if (now.hasIn(key)) now.deleteIn(key);
-    }
-    if (fs.existsSync(file)) fs.writeFileSync(file, now.toString());
+    now.set("config", before ?? {});
+    fs.writeFileSync(file, now.toString());
   };
 }

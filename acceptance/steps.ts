@@ -1,5 +1,6 @@
 import type { Context } from "./context";
 import { destroySteps } from "./steps/destroy";
+import { exampleSteps } from "./steps/examples";
 import { faultSteps } from "./steps/faults";
 import { modeSteps } from "./steps/modes";
 import { rotationSteps } from "./steps/rotation";
@@ -16,5 +17,6 @@ export const steps: readonly Step<Context>[] = [
   ...rotationSteps,
   ...faultSteps,
   ...modeSteps,
+  ...exampleSteps,
   ...destroySteps,
 ];
