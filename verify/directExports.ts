@@ -12,12 +12,9 @@ export async function exportsDirectly({ core }: ClusterClient): Promise<boolean>
   return (await Promise.all(lists)).some(({ items }) => items.length > 0);
 }
 
-/** Why a check of flat and federated services does not apply to a link, or undefined. */
-export async function noDirectExport({ target }: LinkContext): Promise<string | undefined> {
-  return (await exportsDirectly(target)) ? undefined : "the target exports no flat or federated service";
-}
-
 /** Why no request can flow from pod to pod over a link, or undefined. */
 export async function noDirectTraffic(context: LinkContext): Promise<string | undefined> {
-  return (await noTraffic(context)) ?? noDirectExport(context);
+  const simulated = await noTraffic(context);
+  if (simulated !== undefined || (await exportsDirectly(context.target))) return simulated;
+  return "the target exports no flat or federated service";
 }

@@ -2,7 +2,7 @@ import { type AddressRange, contains, overlapOf, rangeOf, rangesOf } from "../li
 import { named, type ClusterClient } from "./api";
 import { no, notApplicable, yes, type Finding, type LinkCheck } from "./check";
 import { linkerdConfig, linkerdValues } from "./config";
-import { noDirectExport } from "./directExports";
+import { noDirectTraffic } from "./directExports";
 
 /** Default of Linkerd's control plane chart. */
 const privateRanges = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fd00::/8";
@@ -47,7 +47,7 @@ const clusterNetworks: LinkCheck = {
   scope: "link",
   title: "Do the source's proxies take the target's pods for pods of the mesh?",
   deadlineSeconds: 15,
-  applies: noDirectExport,
+  applies: noDirectTraffic,
   async run({ source, target, stack }): Promise<Finding> {
     const objects = [named(source, "configmap", { metadata: linkerdConfig }), `${target.name} nodes`];
     const [pods, values] = await Promise.all([podRanges(target), linkerdValues(source)]);
@@ -66,7 +66,7 @@ const separatePods: LinkCheck = {
   scope: "link",
   title: "Do the pods of both clusters have different addresses?",
   deadlineSeconds: 15,
-  applies: noDirectExport,
+  applies: noDirectTraffic,
   async run({ source, target, stack }): Promise<Finding> {
     const objects = [`${source.name} nodes`, `${target.name} nodes`];
     const [here, there] = await Promise.all([podRanges(source), podRanges(target)]);

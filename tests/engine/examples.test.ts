@@ -1,6 +1,6 @@
 /**
- * examples/emojivoto comes up with one command, is verified, and goes away. Shifting the weights changes its two
- * routes and nothing else.
+ * The examples with a stack file come up with one command, are verified, and go away. Shifting the weights of emojivoto
+ * changes its two routes and nothing else.
  *
  * Real engine, kubernetes provider and API servers on kwok. Charts, tls and command provider are
  * the stand-ins of offline/ where the real ones cannot be had. Simulated pods leave the traffic unproved.
@@ -22,17 +22,30 @@ async function weightsOf(stack: TestStack): Promise<string[]> {
     .sort();
 }
 
-test("examples/emojivoto: the preview of other weights shows both routes and nothing else", async () => {
-  const { config } = parse(fs.readFileSync(path.join(root, "Pulumi.emojivoto.yaml"), "utf8")) as {
-    config: Record<string, unknown>;
-  };
+/** Brings an example up, looks at it, and takes it away. */
+async function runs(name: string, look: (stack: TestStack) => Promise<unknown> = () => Promise.resolve()) {
+  const file = fs.readFileSync(path.join(root, `Pulumi.${name}.yaml`), "utf8");
+  const { config } = parse(file) as { config: Record<string, unknown> };
   const stack = await TestStack.create({ ...config, "mesh:runtime": "kwok" });
   try {
     const script = async (command: string) => succeeded(await stack.script(command, stack.name));
     await script("start");
     assert.deepEqual(succeeded(await stack.preview()).changes, []);
     await script("verify");
+    await look(stack);
+    await script("stop");
+    assert.deepEqual(await stack.export(), []);
+  } finally {
+    await stack.end();
+  }
+}
 
+test("examples/etcd comes up, is verified, and goes away", () => runs("etcd"));
+
+test("examples/modes comes up, is verified, and goes away", () => runs("modes"));
+
+test("examples/emojivoto: the preview of other weights shows both routes and nothing else", () =>
+  runs("emojivoto", async (stack) => {
     const file = path.join(stack.checkout, "examples/emojivoto/manifests/dev/weights.yaml");
     fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace("50:50", "10:90"));
     const changes = await stack.upAsPreviewed();
@@ -44,10 +57,4 @@ test("examples/emojivoto: the preview of other weights shows both routes and not
       assert.ok(diff.length > 0 && diff.every((field) => field.startsWith("spec.rules")), diff.join());
     const expected = ["emoji-svc-east 10", "emoji-svc-west 90", "voting-svc-east 10", "voting-svc-west 90"];
     assert.deepEqual(await weightsOf(stack), expected);
-
-    await script("stop");
-    assert.deepEqual(await stack.export(), []);
-  } finally {
-    await stack.end();
-  }
-});
+  }));

@@ -69,6 +69,7 @@ test("two ranges overlap if one contains the other", () => {
 function cluster(name: string, podCIDRs: string[] | undefined, { exported = "", networks = "10.0.0.0/8" } = {}) {
   const values = stringify({ clusterNetworks: networks });
   const core = {
+    listNamespacedPod: () => Promise.resolve({ items: [] }),
     listNode: () => Promise.resolve({ items: [{ spec: { podCIDRs } }] }),
     listServiceForAllNamespaces: ({ labelSelector }: { labelSelector: string }) =>
       Promise.resolve({ items: labelSelector === exported ? [{}] : [] }),
