@@ -11,7 +11,7 @@ import { endLeftRunning } from "../../../lib/processes";
 import { outputOf } from "../../../lib/run";
 import { runVerb } from "../../../lib/verbs";
 import { endOrphanedPlugins } from "../../../lib/orphanedPlugins";
-import { schedulerConfiguration, stages, withoutVolumeBinder } from "./kwokSimulation";
+import { schedulerConfiguration, shortNodeLease, stages, withoutVolumeBinder } from "./kwokSimulation";
 import { kubernetesVersion, type LocalSpec, variable } from "./spec";
 
 async function create(spec: LocalSpec, owner: string): Promise<void> {
@@ -138,7 +138,7 @@ function configuration(spec: LocalSpec): string {
       kubeSchedulerConfig: schedulerFile(spec.name),
       ...ports,
     },
-    componentsPatches: [withoutVolumeBinder],
+    componentsPatches: [shortNodeLease, withoutVolumeBinder],
   };
   return [kwokctl, ...stages].map((document) => stringify(document)).join("---\n");
 }

@@ -40,6 +40,15 @@ export const withoutVolumeBinder = {
   extraArgs: [{ key: "controllers", value: "*,-persistentvolume-binder-controller" }],
 };
 
+/**
+ * A kwok that starts manages a node only after the lease of the one before has run out: kwok's node_lease_controller.go.
+ * kwokctl sets 200 s. For so long the pods of a cluster that was started again stayed as they were.
+ */
+export const shortNodeLease = {
+  name: "kwok-controller",
+  extraArgs: [{ key: "node-lease-duration-seconds", value: "20", override: true }],
+};
+
 /** Without these plugins the scheduler does not look for a pod's volumes. */
 export const schedulerConfiguration = {
   apiVersion: "kubescheduler.config.k8s.io/v1",
