@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { randomInt } from "node:crypto";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { existsSync } from "node:fs";
@@ -89,18 +90,25 @@ export async function createKwok(name: string, podPorts: readonly PodPort[] = []
   return { kubeconfig: stdout, server: `https://127.0.0.1:${api}`, delete: remove };
 }
 
-/** Asked for together, so that no two are the same. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+/** Between the ports of stack dev and those of other stacks, and below those that Linux gives to connections. */
+const [lowest, count] = [7_000, 3_000];
+
+/** Another program could take a port that the system chose for us, for a connection, before kwok listens on it. */
+async function freePorts(wanted: number): Promise<number[]> {
+  const ports = new Set<number>();
+  for (let tries = 0; ports.size < wanted && tries < 200; tries++) {
+    const port = lowest + randomInt(count);
+    if (await isFree(port)) ports.add(port);
+  }
+  if (ports.size < wanted) throw new Error(`no ${wanted} free ports from ${lowest} to ${lowest + count}`);
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().once("error", () => resolve(false));
+    server.listen(port, () => server.close(() => resolve(true)));
+  });
 }
 
 function onPath(binary: string): string | undefined {
