@@ -21,7 +21,12 @@ case "$1" in
     esac;;
 esac
 `;
-for (const [name, text] of Object.entries({ docker, k3d: '#!/bin/sh\necho "$DOCKER_SOCK" >"$SEEN"\n' })) {
+const fakeK3d = `#!/bin/sh
+echo "$DOCKER_SOCK" >"$SEEN"
+echo "$@" >>"$SEEN.k3d"
+test $(wc -l <"$SEEN.k3d") -gt "\${FAILURES:-0}" || { echo "FATA[0060] $FAULT" >&2; exit 1; }
+`;
+for (const [name, text] of Object.entries({ docker, k3d: fakeK3d })) {
   fs.writeFileSync(path.join(home, name), text, { mode: 0o755 });
 }
 process.env.PATH = `${home}${path.delimiter}${process.env.PATH}`;
@@ -86,3 +91,23 @@ test("images of Docker's containerd store are imported for this machine's platfo
   assert.deepEqual(await imported("platforms"), [whole, "exec --interactive node ctr image import -"]);
   await assert.rejects(imported("archive"), /unexpected EOF/);
 });
+
+for (const [fault, failures, starts, failure] of [
+  ["Failed to add one or more helper nodes: context deadline exceeded", 1, 2, undefined],
+  ["context deadline exceeded", 2, 2, /deadline/],
+  ["port is already allocated", 1, 1, /already allocated/],
+] as const) {
+  test(`k3d fails to start a cluster ${failures} times with "${fault}": ${starts} starts`, async () => {
+    use("");
+    fs.rmSync(`${process.env.SEEN}.k3d`, { force: true });
+    Object.assign(process.env, { FAULT: fault, FAILURES: String(failures) });
+    try {
+      const started = Promise.resolve(k3d.start("any"));
+      await (failure ? assert.rejects(started, failure) : started);
+    } finally {
+      for (const name of ["FAULT", "FAILURES"]) delete process.env[name];
+    }
+    const lines = fs.readFileSync(`${process.env.SEEN}.k3d`, "utf8").trim().split("\n");
+    assert.deepEqual(lines, Array<string>(starts).fill("cluster start any --timeout 60s"));
+  });
+}

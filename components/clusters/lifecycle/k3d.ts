@@ -140,10 +140,25 @@ export const k3d: LocalRuntime = {
     const label = nodes.map(([, , owner]) => owner).find((owner) => owner);
     return { owner: label && decode(label), running: nodes.every(([, state]) => state === "running") };
   },
-  start: (name) => runK3d(name, ["cluster", "start", name]),
+  start: (name) => startCluster(name),
   stop: (name) => runK3d(name, ["cluster", "stop", name]),
   deleteCommand: (name) => `k3d cluster delete ${name}`,
 };
+
+/**
+ * k3d waits until each node has logged a certain line, and reads the log from the second in which Docker noted the
+ * node's start. A node that logs the line a moment before that note is waited for in vain: k3d, pkg/client/node.go,
+ * NodeStart. A second start finds the nodes running, and goes on from there.
+ */
+async function startCluster(name: string): Promise<void> {
+  const start = () => runK3d(name, ["cluster", "start", name, "--timeout", "60s"]);
+  try {
+    await start();
+  } catch (error) {
+    if (!/deadline exceeded/.test(String(error))) throw error;
+    await start();
+  }
+}
 
 /**
  * Why Docker cannot be used, in one sentence, or undefined.
