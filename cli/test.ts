@@ -50,7 +50,7 @@ const parts: Record<string, Part> = {
 /** `npm test [-- lint|unit|page|engine|k3d ...]`: runs all parts even if one fails, then returns 1. */
 export async function run(words: string[]): Promise<number> {
   const command = newCommand("test", "Check everything. All parts run even if one fails.", {
-    "npm test": "lint, unit, page, engine and k3d, about fifty minutes",
+    "npm test": "lint, unit, page, engine and k3d, about an hour",
     "npm test -- lint unit": "these parts only",
   }).addArgument(new Argument("[parts...]", "which").choices(Object.keys(parts)));
   const named = parse(command, words).args[0] as string[];
