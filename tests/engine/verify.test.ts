@@ -17,7 +17,13 @@ import { gatewayIdentity } from "../../verify/gateway";
 import { heal } from "../../verify/heal";
 import { checks } from "../../verify/allChecks";
 import { verifyOptions } from "../../verify/options";
-import { clusterLabel, exportLabel, federatedLabel, mirroredLabel } from "../../verify/mirroredServices";
+import {
+  clusterLabel,
+  discoveryLabel,
+  exportLabel,
+  federatedLabel,
+  mirroredLabel,
+} from "../../verify/mirroredServices";
 import { fetchFromPod } from "../../verify/portForward";
 import { TestNamespaces, runLabel } from "../../verify/testNamespaces";
 import { Deadline, until, View } from "../../verify/watch";
@@ -297,18 +303,25 @@ const damages: Damage[] = [
     name: "federated service without the cluster's own member",
     id: "damage.federated-members",
     why: /^default\/leftover-federated lacks the pods of east$/,
-    damage: () => makeService(mesh.east, member),
-    repair: () => mesh.east.core.deleteNamespacedService(path),
+    async damage() {
+      await makeService(mesh.east, member);
+      await makeService(mesh.west, {}, { name: federated, annotations: { [discoveryLabel]: "leftover@east" } });
+    },
+    async repair() {
+      await mesh.east.core.deleteNamespacedService(path);
+      await mesh.west.core.deleteNamespacedService({ ...path, name: federated });
+    },
   },
   {
     name: "federated service without another cluster's member",
     id: "damage.federated-members",
     why: /^default\/leftover-federated lacks the pods of west$/,
     async damage() {
-      await makeService(mesh.west, member);
-      await makeService(mesh.east, member);
-      const annotations = { [localDiscovery]: "leftover" };
-      for (const cluster of [mesh.east, mesh.west]) await makeService(cluster, {}, { name: federated, annotations });
+      const own = { [localDiscovery]: "leftover" };
+      for (const cluster of [mesh.east, mesh.west]) await makeService(cluster, member);
+      await makeService(mesh.east, {}, { name: federated, annotations: own });
+      const annotations = { ...own, [discoveryLabel]: "leftover@east" };
+      await makeService(mesh.west, {}, { name: federated, annotations });
     },
     async repair() {
       for (const { core } of [mesh.east, mesh.west])
