@@ -24,7 +24,7 @@ after(() => stack.end());
 
 async function grow(clusters: string[]): Promise<Step[]> {
   stack.configure({ "mesh:clusters": clusters });
-  return succeeded(await stack.up()).changes;
+  return succeeded(await stack.upInOneWrite()).changes;
 }
 
 const links = async () =>

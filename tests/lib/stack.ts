@@ -9,6 +9,7 @@ import { parse, stringify } from "yaml";
 import { engineSettings } from "../../stacks/backend";
 import { providerEnvironment } from "../../stacks/environment";
 import { fromNothing } from "../../stacks/bringUp";
+import { withoutCheckpoints } from "../../stacks/stack";
 import { isPortTaken } from "../../lib/ports";
 import { type Process, processes } from "./processes";
 import { filesWithSecrets } from "./secrets";
@@ -168,6 +169,11 @@ export class TestStack {
     return this.operation("up", ["--yes", "--skip-preview", ...flags]);
   }
 
+  /** An update that nobody interrupts: it writes the state once, at its end. That takes half the time of eight clusters. */
+  upInOneWrite(): Promise<Outcome> {
+    return this.operation("up", ["--yes", "--skip-preview"], withoutCheckpoints);
+  }
+
   /** Both updates with which `npm start` brings a stack up from nothing. */
   async bringUp(): Promise<Outcome> {
     const outcomes: Outcome[] = [];
@@ -179,7 +185,7 @@ export class TestStack {
   /** Previews, updates, and asserts that the update does what the preview listed. */
   async upAsPreviewed(): Promise<Step[]> {
     const preview = succeeded(await this.preview());
-    const update = succeeded(await this.up());
+    const update = succeeded(await this.upInOneWrite());
     assert.deepEqual(listed(preview), listed(update));
     return update.changes;
   }
