@@ -37,7 +37,8 @@ export function useExample(stack: string, name: string, restore: () => void): vo
   const { file } = readStackFile(stack);
   const example = parseDocument(fs.readFileSync(readStackFile(name).file, "utf8")).toJS() as { config: object };
   const document = parseDocument(fs.readFileSync(file, "utf8"));
-  for (const [key, value] of Object.entries(example.config)) document.setIn(["config", key], document.createNode(value));
+  for (const [key, value] of Object.entries(example.config))
+    document.setIn(["config", key], document.createNode(value));
   fs.writeFileSync(file, document.toString());
 }
 
