@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { parseDocument } from "yaml";
+import { parse, parseDocument } from "yaml";
 import { root, stateDirectory } from "../lib/paths";
 import { project, readStackFile } from "../stacks/stackFile";
 
@@ -16,10 +16,7 @@ export function useFlatNetwork(stack: string): void {
   for (const cluster of get("clusters") as string[]) {
     fs.cpSync(path.join(root, "acceptance/manifests"), path.join(copy, cluster), { recursive: true });
   }
-  const document = parseDocument(fs.readFileSync(file, "utf8"));
-  document.setIn(["config", `${project}:network`], "flat");
-  document.setIn(["config", `${project}:manifests`], path.relative(root, copy));
-  fs.writeFileSync(file, document.toString());
+  write(file, { [`${project}:network`]: "flat", [`${project}:manifests`]: path.relative(root, copy) });
 }
 
 /** The folders of examples/ that have a stack file. */
@@ -27,18 +24,15 @@ export function exampleNames(): string[] {
   return fs.readdirSync(path.join(root, "examples")).filter((name) => fs.existsSync(readStackFile(name).file));
 }
 
-/**
- * Gives the stack the settings of an example, besides its own.
- *
- * @param restore takes back the settings that earlier steps wrote
- */
-export function useExample(stack: string, name: string, restore: () => void): void {
-  restore();
-  const { file } = readStackFile(stack);
-  const example = parseDocument(fs.readFileSync(readStackFile(name).file, "utf8")).toJS() as { config: object };
+/** Gives the stack the settings of an example, besides its own. */
+export function useExample(stack: string, name: string): void {
+  const { config } = parse(fs.readFileSync(readStackFile(name).file, "utf8")) as { config: object };
+  write(readStackFile(stack).file, config);
+}
+
+function write(file: string, settings: object): void {
   const document = parseDocument(fs.readFileSync(file, "utf8"));
-  for (const [key, value] of Object.entries(example.config))
-    document.setIn(["config", key], document.createNode(value));
+  for (const [key, value] of Object.entries(settings)) document.setIn(["config", key], document.createNode(value));
   fs.writeFileSync(file, document.toString());
 }
 

@@ -13,7 +13,8 @@ async function tryExample(name: string, context: Context, figures: Figures): Pro
   clients.forget();
   context.forgetMesh();
   await product.script("stop", product.stack);
-  useExample(product.stack, name, context.restoreSettings);
+  context.restoreSettings();
+  useExample(product.stack, name);
   const began = Date.now();
   await product.update("start", product.stack);
   figures["npm start, s"] = secondsSince(began);
