@@ -1,5 +1,4 @@
 import * as fs from "node:fs";
-import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import { stringify } from "yaml";
@@ -107,21 +106,4 @@ export class Lab {
 function shareKwokCache(directory: string): void {
   const cache = path.join(process.env.KWOK_WORKDIR ?? path.join(os.homedir(), ".kwok"), "cache");
   if (fs.existsSync(cache)) fs.symlinkSync(cache, path.join(directory, "cache"));
-}
-
-/** First of `count` consecutive free ports, below the range from which systems assign ports. */
-export async function freePorts(count: number): Promise<number> {
-  for (let base = 12_000 + 100 * Math.floor(Math.random() * 150); base + count < 32_000; base += 100) {
-    const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(base + i)));
-    if (free.every((one) => one)) return base;
-  }
-  throw new UserError(`no ${count} neighbouring ports below 32000 are free. Next: end what listens there`);
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
 }

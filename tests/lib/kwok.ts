@@ -1,12 +1,11 @@
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { randomInt } from "node:crypto";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { stringify } from "yaml";
+import { freePorts } from "../../lib/ports";
 import { stages } from "../../components/clusters/lifecycle/kwokSimulation";
 
 const exec = promisify(execFile);
@@ -44,15 +43,15 @@ export async function createKwok(name: string, podPorts: readonly PodPort[] = []
   const env = { ...process.env, KWOK_WORKDIR: folder };
   const kubeconfig = join(folder, "kubeconfig");
   const config = join(folder, "config.yaml");
-  const [api, etcd, peer, manager, scheduler, kwok] = await freePorts(6);
+  const api = await freePorts(6);
   const options = {
     runtime: "binary",
     kubeApiserverPort: api,
-    etcdPort: etcd,
-    etcdPeerPort: peer,
-    kubeControllerManagerPort: manager,
-    kubeSchedulerPort: scheduler,
-    kwokControllerPort: kwok,
+    etcdPort: api + 1,
+    etcdPeerPort: api + 2,
+    kubeControllerManagerPort: api + 3,
+    kubeSchedulerPort: api + 4,
+    kwokControllerPort: api + 5,
   };
   // https://kwok.sigs.k8s.io/docs/user/port-forward-configuration/
   const forwards = podPorts.map(({ pod, here }) => ({ ports: [pod], target: { port: here, address: "127.0.0.1" } }));
@@ -88,27 +87,6 @@ export async function createKwok(name: string, podPorts: readonly PodPort[] = []
   // Certificates as data: the kubeconfig must be usable from elsewhere.
   const { stdout } = await exec("kubectl", ["config", "view", "--flatten", "--kubeconfig", kubeconfig]);
   return { kubeconfig: stdout, server: `https://127.0.0.1:${api}`, delete: remove };
-}
-
-/** Between the ports of stack dev and those of other stacks, and below those that Linux gives to connections. */
-const [lowest, count] = [7_000, 3_000];
-
-/** Another program could take a port that the system chose for us, for a connection, before kwok listens on it. */
-async function freePorts(wanted: number): Promise<number[]> {
-  const ports = new Set<number>();
-  for (let tries = 0; ports.size < wanted && tries < 200; tries++) {
-    const port = lowest + randomInt(count);
-    if (await isFree(port)) ports.add(port);
-  }
-  if (ports.size < wanted) throw new Error(`no ${wanted} free ports from ${lowest} to ${lowest + count}`);
-  return [...ports];
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer().once("error", () => resolve(false));
-    server.listen(port, () => server.close(() => resolve(true)));
-  });
 }
 
 function onPath(binary: string): string | undefined {
