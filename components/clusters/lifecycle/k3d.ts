@@ -140,7 +140,7 @@ export const k3d: LocalRuntime = {
     const label = nodes.map(([, , owner]) => owner).find((owner) => owner);
     return { owner: label && decode(label), running: nodes.every(([, state]) => state === "running") };
   },
-  start: (name) => startCluster(name),
+  start: startCluster,
   stop: (name) => runK3d(name, ["cluster", "stop", name]),
   deleteCommand: (name) => `k3d cluster delete ${name}`,
 };
