@@ -1,6 +1,13 @@
 import type { Service } from "../verify/api";
 import { unavailability } from "../verify/deployments";
-import { exportLabel, federatedLabel, isHeadless, mirroredLabel, mirrorName } from "../verify/mirroredServices";
+import {
+  exportLabel,
+  federatedLabel,
+  federatedName,
+  isHeadless,
+  mirroredLabel,
+  mirrorName,
+} from "../verify/mirroredServices";
 import { isReady } from "../verify/pods";
 import type { Stack } from "../verify/stack";
 import type { ClusterFacts, FactsOf } from "./facts";
@@ -63,7 +70,7 @@ function mirror(
 ): Mirror {
   const { namespace = "default", name = "" } = service.metadata ?? {};
   const { source } = link;
-  const root = mode === "federated" ? `${name}-federated` : mirrorName(name, cluster);
+  const root = mode === "federated" ? federatedName(name) : mirrorName(name, cluster);
   const own = pod ? mirrorName(pod.name, cluster) : root;
   const zone = `${namespace}.svc.${stack.clusters[source]?.domain}`;
   const host = `${pod ? `${pod.name}.` : ""}${root}.${zone}${ports[0] === undefined ? "" : `:${ports[0]}`}`;

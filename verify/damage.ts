@@ -39,7 +39,7 @@ import {
 import { federatedMembers } from "./federatedMembers";
 import { remoteDiscovery } from "./remoteDiscovery";
 import { controllerOf, replace, restartController } from "./restart";
-import { runLabel } from "./testNamespaces";
+import { lastingOf } from "./testNamespaces";
 import { noInjector, noMirror } from "./simulated";
 import { allOpen, until, View } from "./watch";
 
@@ -98,10 +98,9 @@ class Ends {
     await Promise.all(this.views.map((view) => view.close()));
   }
 
-  /** Namespaces of the source, without test namespaces: objects come and go there on purpose. */
+  /** Names of the source's namespaces, without those of tests. */
   private lasting(): Set<string | undefined> {
-    const items = this.namespaces.items().filter(({ metadata }) => metadata?.labels?.[runLabel] === undefined);
-    return new Set(items.map(({ metadata }) => metadata?.name));
+    return new Set(lastingOf(this.namespaces.items()).map(({ metadata }) => metadata?.name));
   }
 
   /** The services that this link mirrors through the gateway: roots, endpoint mirrors and clusterIP mirrors. */
@@ -174,6 +173,8 @@ async function liveGateway(target: ClusterClient): Promise<Set<string>> {
   );
   return new Set(ips.flat());
 }
+
+const restartOf = ({ source, link }: LinkContext): Repair => restartController(source, link.target);
 
 function remove(cluster: ClusterClient, service: Service): Repair {
   const namespace = service.metadata?.namespace ?? "";
@@ -275,7 +276,7 @@ const stalled: LinkCheck = {
     if (fault === undefined) {
       return yes("a service that was exported just now is mirrored", objects, testNamespace.remark());
     }
-    return no(fault, objects, heal(context), [restartController(context.source, context.link.target)]);
+    return no(fault, objects, heal(context), [restartOf(context)]);
   },
 };
 
@@ -291,7 +292,7 @@ const notReady = linkDamage(
         {
           what: `${root.metadata?.name} lists ${down.map(({ host, ip }) => host ?? ip).join(", ")} as not ready: the names do not resolve`,
           object: named(ends.context.source, "endpoints", root),
-          repair: restartController(ends.context.source, ends.context.target.name),
+          repair: restartOf(ends.context),
         },
       ];
     }),
@@ -315,7 +316,7 @@ const overwritten = linkDamage(
         {
           what: `${root.metadata?.name} lists ${what}: per-pod names do not resolve (was an annotation of the exported service changed?)`,
           object: named(ends.context.source, "endpoints", root),
-          repair: restartController(ends.context.source, ends.context.target.name),
+          repair: restartOf(ends.context),
         },
       ];
     }),
@@ -340,7 +341,7 @@ const unmirrored = linkDamage(
       return missing.map((name) => ({
         what: `${service.metadata?.namespace}/${mirrorName(name, ends.context.target.name)} is missing`,
         object: named(ends.context.target, "service", service),
-        repair: restartController(ends.context.source, ends.context.target.name),
+        repair: restartOf(ends.context),
       }));
     }),
   heal,
@@ -358,7 +359,7 @@ const empty = linkDamage(
         {
           what: `${mirror.metadata?.namespace}/${mirror.metadata?.name} has no address`,
           object: named(ends.context.source, "endpoints", mirror),
-          repair: restartController(ends.context.source, ends.context.target.name),
+          repair: restartOf(ends.context),
         },
       ];
     }),
@@ -410,7 +411,7 @@ const staleGateway = linkDamage(
           {
             what: `${mirror.metadata?.namespace}/${mirror.metadata?.name} points at ${stale.map(({ ip }) => ip).join(", ")}, the gateway is at ${[...gateway].join(", ")}`,
             object: named(context.source, "endpoints", mirror),
-            repair: byName ? restartController(context.source, context.link.target) : undefined,
+            repair: byName ? restartOf(context) : undefined,
           },
         ];
       });
@@ -472,9 +473,8 @@ const proxyless: ClusterCheck = {
       cluster.core.listNamespace(),
       cluster.core.listPodForAllNamespaces(),
     ]);
-    const lasting = namespaces.filter(({ metadata }) => metadata?.labels?.[runLabel] === undefined);
     const inject = new Map(
-      lasting.map(({ metadata }) => [metadata?.name ?? "", metadata?.annotations?.[injectAnnotation]]),
+      lastingOf(namespaces).map(({ metadata }) => [metadata?.name ?? "", metadata?.annotations?.[injectAnnotation]]),
     );
     const bare = withoutProxy(
       pods.filter(({ metadata }) => inject.has(metadata?.namespace ?? "")),

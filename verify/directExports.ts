@@ -15,6 +15,6 @@ export async function exportsDirectly({ core }: ClusterClient): Promise<boolean>
 /** Why no request can flow from pod to pod over a link, or undefined. */
 export async function noDirectTraffic(context: LinkContext): Promise<string | undefined> {
   const simulated = await noTraffic(context);
-  if (simulated !== undefined || (await exportsDirectly(context.target))) return simulated;
-  return "the target exports no flat or federated service";
+  if (simulated !== undefined) return simulated;
+  return (await exportsDirectly(context.target)) ? undefined : "the target exports no flat or federated service";
 }

@@ -4,7 +4,7 @@ import { no, yes, type Finding, type LinkCheck, type LinkContext } from "./check
 import { curl, execute } from "./curl";
 import { noDirectTraffic } from "./directExports";
 import { metricsOf, sumOf } from "./metrics";
-import { exportLabel, federatedLabel, mirrorName } from "./mirroredServices";
+import { exportLabel, federatedLabel, federatedName, mirrorName } from "./mirroredServices";
 import type { TestNamespace } from "./testNamespaces";
 import type { Deadline } from "./watch";
 
@@ -63,7 +63,7 @@ async function federated(
   const name = "member";
   const start = (cluster: ClusterClient) => testNamespace.webServer(cluster, name, deadline);
   const join = (cluster: ClusterClient) => testNamespace.serve(cluster, name, name, { [federatedLabel]: "member" });
-  const service = `${name}-federated`;
+  const service = federatedName(name);
   const [pod] = await Promise.all([testNamespace.curlPod(deadline), start(source), start(target), join(target)]);
   const unmade = await testNamespace.mirror(service, deadline);
   if (unmade) return { fault: unmade };

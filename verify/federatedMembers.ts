@@ -1,10 +1,10 @@
-import { named, type ClusterClient, type KubernetesObject, type Service } from "./api";
+import { named, type ClusterClient, type Service } from "./api";
 import { no, yes, type ClusterCheck, type Finding, type Repair } from "./check";
-import { discoveryLabel, federatedLabel, isHeadless, mirroredLabel } from "./mirroredServices";
-import { targetsOf } from "./remoteDiscovery";
+import { discoveryLabel, federatedLabel, federatedName, isHeadless, mirroredLabel } from "./mirroredServices";
 import { restartController, restartLocalMirror } from "./restart";
 import { noLocalMirror } from "./simulated";
-import { runLabel } from "./testNamespaces";
+import { targetsOf } from "./stack";
+import { lastingOf } from "./testNamespaces";
 import { allOpen, until, View } from "./watch";
 
 /** The annotation with the name of the cluster's own service. Its counterpart has the same name as `discoveryLabel`. */
@@ -42,19 +42,13 @@ export function lacks(
   );
   return Object.entries(services).flatMap(([cluster, all]) =>
     all.filter(isMember).flatMap(({ metadata: { namespace = "", name = "" } = {} }): Lack[] => {
-      const federated = `${name}-federated`;
+      const federated = federatedName(name);
       const { [localDiscovery]: local, [discoveryLabel]: remote = "" } =
         annotations.get(`${namespace}/${federated}`) ?? {};
       const joined = cluster === own ? local === name : remote.split(",").includes(`${name}@${cluster}`);
       return joined || !lasting.has(namespace) ? [] : [{ namespace, federated, cluster }];
     }),
   );
-}
-
-/** The namespaces without those of tests: services come and go there on purpose. */
-function lastingNames(namespaces: readonly KubernetesObject[]): Set<string> {
-  const lasting = namespaces.filter(({ metadata }) => metadata?.labels?.[runLabel] === undefined);
-  return new Set(lasting.map(({ metadata }) => metadata?.name ?? ""));
 }
 
 const servicesOf = (cluster: ClusterClient): Promise<View<Service>> =>
@@ -77,7 +71,8 @@ export const federatedMembers: ClusterCheck = {
   applies: noLocalMirror,
   async run({ cluster, clusters, stack, deadline }): Promise<Finding> {
     const linked = [cluster, ...targetsOf(stack, cluster.name).flatMap((name) => clusters[name] ?? [])];
-    const lasting = lastingNames((await cluster.core.listNamespace()).items);
+    const namespaces = lastingOf((await cluster.core.listNamespace()).items);
+    const lasting = new Set(namespaces.map(({ metadata }) => metadata?.name ?? ""));
     const views = await allOpen(linked.map(servicesOf));
     try {
       const look = (): Lack[] =>

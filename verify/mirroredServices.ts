@@ -33,6 +33,11 @@ export function mirrorName(name: string, target: string): string {
   return `${name}-${target}`;
 }
 
+/** The service that joins the services of one name in all clusters. */
+export function federatedName(name: string): string {
+  return `${name}-federated`;
+}
+
 export function isHeadless(service: Service): boolean {
   return service.spec?.clusterIP === "None";
 }

@@ -5,11 +5,7 @@ import { metricsOf, sumOf } from "./metrics";
 import { isRunning } from "./pods";
 import { replace } from "./restart";
 import { noInjector } from "./simulated";
-import type { Stack } from "./stack";
-
-/** The names of the clusters that a cluster mirrors from. */
-export const targetsOf = ({ links }: Stack, source: string): string[] =>
-  links.filter((link) => link.source === source).map(({ target }) => target);
+import { targetsOf } from "./stack";
 
 /** Reads the gauge of linkerd2's watcher/cluster_store.go: how many linked clusters the controller follows. */
 export function followed(metrics: string): number | undefined {

@@ -24,6 +24,11 @@ export interface Stack {
   kubeconfigs: Record<string, string>;
 }
 
+/** The names of the clusters that a cluster mirrors from. */
+export function targetsOf({ links }: Stack, source: string): string[] {
+  return links.filter((link) => link.source === source).map(({ target }) => target);
+}
+
 /**
  * Reads the outputs of a stack that is up.
  *

@@ -18,6 +18,11 @@ import { allOpen, Deadline, until, View } from "./watch";
 /** Marks every test namespace. Other checks skip these, and a later run finds those that a killed run left. */
 export const runLabel = "linkerd-multicluster-mesh/verify-run";
 
+/** The namespaces without those of tests: objects come and go there on purpose. */
+export function lastingOf<T extends KubernetesObject>(namespaces: readonly T[]): T[] {
+  return namespaces.filter(({ metadata }) => metadata?.labels?.[runLabel] === undefined);
+}
+
 /** No run lasts this long, because every check has a deadline and links are tested side by side. */
 const deadAfterMs = 60 * 60 * 1000;
 
