@@ -71,7 +71,7 @@ async function template({ chart, release, namespace, values, capabilities }: Ren
 async function helm(args: string[], values: unknown): Promise<string> {
   try {
     // JSON is YAML.
-    return await outputOf("helm", args, {}, JSON.stringify(values));
+    return await outputOf("helm", args, {}, { input: JSON.stringify(values) });
   } catch (error) {
     const { code, stderr = "" } = (error as Error).cause as { code?: unknown; stderr?: string };
     throw new RefusedError([

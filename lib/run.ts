@@ -109,21 +109,27 @@ export function capture(
 /**
  * Runs a program to its end and returns what it printed on standard output.
  *
- * @param input what it reads on standard input
+ * @param options what it reads on standard input, and a signal that kills it
  * @throws UserError with its command line, exit status and standard error
  */
 export async function outputOf(
   file: string,
   args: string[],
   env: Record<string, string> = {},
-  input?: string,
+  { input, signal }: { input?: string; signal?: AbortSignal } = {},
 ): Promise<string> {
   try {
     // These are for the engine (stacks/backend.ts). API servers would keep them as long as they run.
     const inherited = { ...process.env };
     delete inherited.GOGC;
     delete inherited.GOMEMLIMIT;
-    const running = promisify(execFile)(file, args, { maxBuffer: 64 * 1024 * 1024, env: { ...inherited, ...env } });
+    const options = {
+      maxBuffer: 64 * 1024 * 1024,
+      env: { ...inherited, ...env },
+      signal,
+      killSignal: "SIGKILL" as const,
+    };
+    const running = promisify(execFile)(file, args, options);
     // A program that ends without reading its input says why on standard error.
     if (input !== undefined) running.child.stdin?.on("error", () => undefined).end(input);
     return (await running).stdout;

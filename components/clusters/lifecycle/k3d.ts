@@ -1,5 +1,6 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "../../../lib/userKubeconfig";
@@ -28,7 +29,7 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
   await claim(k3d, spec, owner);
   const registries = path.join(clusterDirectory(spec.name), "registries.yaml");
   await writePrivately(registries, registryConfiguration(spec.registryMirror));
-  await runK3d(spec.name, [
+  await startNodes(spec.name, [
     ...["cluster", "create", spec.name],
     ...["--api-port", `127.0.0.1:${spec.ports[0]}`],
     ...["--network", spec.network],
@@ -110,7 +111,7 @@ async function remove(spec: LocalSpec, owner: string): Promise<void> {
 async function clear(spec: LocalSpec): Promise<void> {
   await endOrphanedPlugins();
   await fs.rm(ownKubeconfig(spec.name), { force: true });
-  const left = ["create", "delete"].map((verb) => `k3d cluster ${verb} ${spec.name} `);
+  const left = ["create", "delete", "start", "stop"].map((verb) => `k3d cluster ${verb} ${spec.name} `);
   await endLeftRunning((command) => left.some((start) => `${command} `.startsWith(start)));
   // k3d reports no error if there is no such cluster.
   await runK3d(spec.name, ["cluster", "delete", spec.name]);
@@ -140,23 +141,51 @@ export const k3d: LocalRuntime = {
     const label = nodes.map(([, , owner]) => owner).find((owner) => owner);
     return { owner: label && decode(label), running: nodes.every(([, state]) => state === "running") };
   },
-  start: startCluster,
+  start: (name) => startNodes(name, ["cluster", "start", name]),
   stop: (name) => runK3d(name, ["cluster", "stop", name]),
   deleteCommand: (name) => `k3d cluster delete ${name}`,
 };
 
 /**
- * k3d waits until each node has logged a certain line, and reads the log from the second in which Docker noted the
- * node's start. A node that logs the line a moment before that note is waited for in vain: k3d, pkg/client/node.go,
- * NodeStart. A second start finds the nodes running, and goes on from there.
+ * Runs a command of k3d that starts nodes. k3d starts the load balancer last, and then ends within seconds. It first
+ * waits for a line in the balancer's log, and reads the log from the second in which Docker noted the start. A line that
+ * was logged a moment before that note is waited for in vain: k3d, pkg/client/node.go, NodeStart. Then the nodes are
+ * stopped and started once more. Starting alone is not enough: k3d tells CoreDNS the nodes' names only after it has
+ * started a server.
+ *
+ * @param seconds how long k3d may take after the load balancer has started. Default: 60
  */
-async function startCluster(name: string): Promise<void> {
-  const start = () => runK3d(name, ["cluster", "start", name, "--timeout", "60s"]);
+export async function startNodes(name: string, args: string[], seconds = 60): Promise<void> {
+  const before = await balancerStart(name);
+  const giveUp = new AbortController();
+  const ended = runK3d(name, args, giveUp.signal).then(
+    () => ({ failure: undefined }),
+    (failure: Error) => ({ failure }),
+  );
+  let seen: number | undefined;
+  for (;;) {
+    const end = await Promise.race([ended, sleep((seconds * 1000) / 30, undefined, { ref: false })]);
+    if (end) {
+      if (giveUp.signal.aborted) break;
+      if (end.failure) throw end.failure;
+      return;
+    }
+    const started = await balancerStart(name);
+    if (started && started !== before) seen ??= Date.now();
+    if (seen !== undefined && Date.now() - seen > seconds * 1000) giveUp.abort();
+  }
+  await runK3d(name, ["cluster", "stop", name]);
+  await runK3d(name, ["cluster", "start", name, "--timeout", "3m"]);
+}
+
+/** When Docker started the cluster's running load balancer. Empty if none runs, or Docker does not say: k3d reports that. */
+async function balancerStart(name: string): Promise<string> {
+  const filters = ["--filter", `label=k3d.cluster=${name}`, "--filter", "label=k3d.role=loadbalancer"];
   try {
-    await start();
-  } catch (error) {
-    if (!/deadline exceeded/.test(String(error))) throw error;
-    await start();
+    const id = (await outputOf("docker", ["ps", "--quiet", ...filters])).trim();
+    return id && (await outputOf("docker", ["inspect", "--format", "{{.State.StartedAt}}", id]));
+  } catch {
+    return "";
   }
 }
 
@@ -291,15 +320,12 @@ function registryConfiguration(mirror: string | undefined): string {
  * deletes a cluster, and leaves files in the temporary directory. Both are in the cluster's directory, so files left by
  * a killed k3d are removed with the cluster.
  */
-async function runK3d(cluster: string, args: string[]): Promise<string> {
+async function runK3d(cluster: string, args: string[], signal?: AbortSignal): Promise<string> {
   const scratch = path.join(clusterDirectory(cluster), "k3d");
   await fs.mkdir(scratch, { recursive: true });
   try {
-    return await outputOf("k3d", args, {
-      KUBECONFIG: path.join(scratch, "kubeconfig"),
-      TMPDIR: scratch,
-      ...(await socketEnvironment()),
-    });
+    const env = { KUBECONFIG: path.join(scratch, "kubeconfig"), TMPDIR: scratch, ...(await socketEnvironment()) };
+    return await outputOf("k3d", args, env, { signal });
   } finally {
     await fs.rm(scratch, { recursive: true, force: true });
   }
