@@ -33,6 +33,13 @@ function readLock(file) {
   }
 }
 
+// In "npm run drill | head" nobody reads the rest. The command still goes on to its end: a drill restores what it broke.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
+
 const why = whyInstall(readLock("package-lock.json") ?? {}, readLock("node_modules/.package-lock.json"));
 if (why) {
   console.error(`${why}: npm ci (about half a minute) ...`);

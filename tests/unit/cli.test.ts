@@ -224,6 +224,11 @@ void describe("command lines", () => {
       assert.match(text, new RegExp(`^Examples:\\n  (eval "\\$\\()?npm (run )?(-s )?${name}`, "m"));
     }
   });
+  void test("a command whose output nobody reads goes on to its end", () => {
+    const script = `node cli/run.mjs graph --help | true; exit \${PIPESTATUS[0]}`;
+    const { status, stderr } = spawnSync("bash", ["-c", script], { cwd: root, encoding: "utf8" });
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: "" });
+  });
   void test("unknown input is refused before anything is done", () => {
     for (const [name, { code, text }] of told("--nonsense")) {
       assert.equal(code, 2, name);
