@@ -4,17 +4,18 @@ import { root } from "../../lib/paths";
 import { secondsSince } from "../ask";
 import type { Context } from "../context";
 import type { Figures, Step } from "../runner";
-import { exampleNames, useExample } from "../settings";
+import { exampleNames, exampleSettings, useSettings } from "../settings";
 import { runVerify } from "./verify";
 
 /** Makes the acceptance's own stack anew with the settings of an example, and asks whether it works. */
 async function tryExample(name: string, context: Context, figures: Figures): Promise<void> {
   const { product, clients } = context;
+  const settings = exampleSettings(name);
   clients.forget();
   context.forgetMesh();
   await product.script("stop", product.stack);
   context.restoreSettings();
-  useExample(product.stack, name);
+  useSettings(product.stack, settings);
   const began = Date.now();
   await product.update("start", product.stack);
   figures["npm start, s"] = secondsSince(began);

@@ -3,10 +3,12 @@
  * changes its two routes and nothing else.
  *
  * Real engine, kubernetes provider and API servers on kwok. Charts, tls and command provider are
- * the stand-ins of offline/ where the real ones cannot be had. Simulated pods leave the traffic unproved.
+ * the stand-ins of offline/ where the real ones cannot be had. Simulated pods leave the traffic unproved. The checkout
+ * of linkerd2 is a stand-in too: its images are not there, and its partials are empty.
  */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
 import { test } from "node:test";
 import { parse } from "yaml";
@@ -23,10 +25,14 @@ async function weightsOf(stack: TestStack): Promise<string[]> {
 }
 
 /** Brings an example up, looks at it, and takes it away. */
-async function runs(name: string, look: (stack: TestStack) => Promise<unknown> = () => Promise.resolve()) {
+async function runs(
+  name: string,
+  look: (stack: TestStack) => Promise<unknown> = () => Promise.resolve(),
+  settings: Record<string, unknown> = {},
+) {
   const file = fs.readFileSync(path.join(root, `Pulumi.${name}.yaml`), "utf8");
   const { config } = parse(file) as { config: Record<string, unknown> };
-  const stack = await TestStack.create({ ...config, "mesh:runtime": "kwok" });
+  const stack = await TestStack.create({ ...config, ...settings, "mesh:runtime": "kwok" });
   try {
     const script = async (command: string) => succeeded(await stack.script(command, stack.name));
     await script("start");
@@ -58,3 +64,56 @@ test("examples/emojivoto: the preview of other weights shows both routes and not
     const expected = ["emoji-svc-east 10", "emoji-svc-west 90", "voting-svc-east 10", "voting-svc-west 90"];
     assert.deepEqual(await weightsOf(stack), expected);
   }));
+
+test("examples/custom-linkerd: a new commit changes Linkerd's images, and no pod of the workloads", async () => {
+  const checkout = linkerdCheckout();
+  try {
+    await runs(
+      "custom-linkerd",
+      async (stack) => {
+        assert.deepEqual(await linkerdTags(stack), ["git-11111111"]);
+        checkout.commit("git-22222222");
+        const changes = await stack.upAsPreviewed();
+        assert.deepEqual(await linkerdTags(stack), ["git-22222222"]);
+        const pods = changes.filter(({ type }) => /:(Deployment|StatefulSet|DaemonSet)$/.test(type));
+        assert.ok(pods.length > 0);
+        for (const { op, name } of pods) assert.match(`${op} ${name}`, /^update mesh-\w+-(control-plane|multicluster):/);
+        assert.deepEqual(succeeded(await stack.preview()).changes, []);
+      },
+      { "mesh:linkerdCheckout": checkout.directory },
+    );
+  } finally {
+    checkout.remove();
+  }
+});
+
+/** The stand-in's charts at the places where the source of linkerd2 has its own. */
+function linkerdCheckout() {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "mesh-linkerd2-"));
+  const put = (file: string, text: string, mode?: number) => {
+    fs.mkdirSync(path.dirname(path.join(directory, file)), { recursive: true });
+    fs.writeFileSync(path.join(directory, file), text, { mode });
+  };
+  for (const [chart, folder] of [
+    ["linkerd-crds", "charts"],
+    ["linkerd-control-plane", "charts"],
+    ["linkerd-multicluster", "multicluster/charts"],
+  ] as const) {
+    const to = path.join(directory, folder, chart);
+    fs.cpSync(path.join(root, "offline/charts", chart), to, { recursive: true });
+    const values = path.join(to, "values.yaml");
+    fs.writeFileSync(values, fs.readFileSync(values, "utf8").replace(/edge-[\d.]+/g, "linkerdVersionValue"));
+  }
+  put("charts/partials/Chart.yaml", "apiVersion: v2\nname: partials\nversion: 0.1.0\n");
+  const commit = (tag: string) => put("bin/root-tag", `#!/bin/sh\necho ${tag}\n`, 0o755);
+  commit("git-11111111");
+  return { directory, commit, remove: () => fs.rmSync(directory, { recursive: true }) };
+}
+
+/** The tags of the images of Linkerd's pods in the state. */
+async function linkerdTags(stack: TestStack): Promise<string[]> {
+  const images = (await stack.export()).flatMap(({ type, inputs }) =>
+    /:(Deployment|CronJob)$/.test(type) ? [...JSON.stringify(inputs).matchAll(/cr\.l5d\.io\/[\w/-]+:([\w.-]+)/g)] : [],
+  );
+  return [...new Set(images.map(([, tag]) => tag ?? ""))];
+}
