@@ -8,10 +8,11 @@ import tseslint from "typescript-eslint";
  */
 const layers = {
   lib: [],
+  imageCache: ["lib"],
   config: ["lib"],
-  "components/clusters/lifecycle": ["lib", "config"],
-  "components/clusters": ["lib", "config", "components/clusters/lifecycle"],
-  components: ["lib", "config"],
+  "components/clusters/lifecycle": ["lib", "imageCache", "config"],
+  "components/clusters": ["lib", "imageCache", "config", "components/clusters/lifecycle"],
+  components: ["lib", "imageCache", "config"],
   plugin: ["lib", "config", "components"],
   offline: ["lib"],
   tools: ["lib", "config", "offline"],
@@ -25,7 +26,20 @@ const layers = {
   acceptance: ["lib", "config", "components", "tools", "verify", "stacks", "traffic"],
   examples: ["lib", "config", "components"],
   drill: ["lib", "config", "components", "verify", "status", "stacks", "traffic"],
-  cli: ["lib", "config", "tools", "verify", "status", "view", "stacks", "timeline", "bench", "acceptance", "drill"],
+  cli: [
+    "lib",
+    "imageCache",
+    "config",
+    "tools",
+    "verify",
+    "status",
+    "view",
+    "stacks",
+    "timeline",
+    "bench",
+    "acceptance",
+    "drill",
+  ],
 };
 const indexMayImport = ["lib", "config", "components"];
 const folders = [...new Set(Object.keys(layers).map((layer) => layer.replace(/\/.*/, ""))), "tests"];

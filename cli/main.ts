@@ -21,6 +21,7 @@ const commands: Record<string, Command> = {
   rebuild: { summary: "delete one cluster and create it again", load: () => import("./rebuild.js") },
   rotate: { summary: "renew certificates", load: () => import("./rotate.js") },
   contexts: { summary: "put contexts into your kubeconfig again", load: () => import("./contexts.js") },
+  cache: { summary: "show or empty the cache of images", load: () => import("./cache.js") },
   env: { summary: "print the environment for pulumi by hand", load: () => import("./env.js") },
   timeline: { summary: "show what the last update waited for", load: () => import("../timeline/main.js") },
   bench: { summary: "measure what a user waits for", load: () => import("../bench/main.js") },

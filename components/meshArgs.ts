@@ -55,10 +55,10 @@ export function sourceOf(cluster: ClusterPlan, { settings, owner }: ClustersArgs
     return { context, apiServer, gateway };
   }
   const [apiPort = 0] = ports;
-  const { nodeImage, images, registryMirror, k3sArgs, caFile, charts } = settings;
+  const { nodeImage, images, registryMirror, imageCache, k3sArgs, caFile, charts } = settings;
   return {
     k3d: {
-      ...{ physicalName, apiPort, owner, nodeImage, images, registryMirror, k3sArgs, caFile },
+      ...{ physicalName, apiPort, owner, nodeImage, images, registryMirror, imageCache, k3sArgs, caFile },
       ...{ servers: settings.servers[name], agents: settings.agents[name], publishedPorts: settings.ports[name] },
       ...{ podRange: ranges?.pods, serviceRange: ranges?.services },
       ...("checkout" in charts && { developmentImages: checkoutImages(charts) }),

@@ -52,7 +52,14 @@ const k3d = {
       'a list such as ["8080:80"]: a port of this machine, and one of a LoadBalancer Service',
     ),
     ...{ k3sArgs: shape.k3sArgs, images: shape.images, developmentImages: texts },
-    ...{ registryMirror: shape.registryMirror, caFile, podRange: text, serviceRange: text, owner: text },
+    ...{
+      registryMirror: shape.registryMirror,
+      imageCache: shape.imageCache,
+      caFile,
+      podRange: text,
+      serviceRange: text,
+      owner: text,
+    },
   }),
 };
 const kwok = { ports: z.array(port, "six ports").length(6, "six ports"), ...optional({ physicalName: name, owner: text }) }; // prettier-ignore

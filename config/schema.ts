@@ -121,6 +121,7 @@ export const shape = {
     const problem = mirrorProblem(value);
     if (problem) context.addIssue({ code: "custom", message: problem });
   }),
+  imageCache: z.boolean("true, false"),
   caFile: text,
   existing: z.record(z.string(), existing, "a mapping of clusters"),
   trustAnchors: z
@@ -286,6 +287,12 @@ export const about: Record<SettingName, About> = {
     otherwise: "none",
     runtimes: ["k3d"],
     example: "https://registry.example.com/mirror",
+  },
+  imageCache: {
+    description:
+      "Pull images through a cache on this machine, which all clusters and stacks share: docs/images.md. A registryMirror takes its place. A change makes the clusters anew",
+    default: true,
+    runtimes: ["k3d"],
   },
   caFile: {
     description:

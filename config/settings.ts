@@ -80,6 +80,8 @@ export interface Settings {
    * Example: `https://registry.example.com/mirror`
    */
   registryMirror?: string;
+  /** k3d: whether images are pulled through the cache of this machine, if there is no `registryMirror`. */
+  imageCache: boolean;
   /** k3d: certificates of private authorities that the nodes trust. */
   caFile?: string;
   /** existing: one entry per cluster. */
@@ -205,6 +207,7 @@ export function checkSettings(raw: RawSettings, root: string, shellCharts?: stri
     k3sArgs: valueOf("k3sArgs") ?? [],
     images: valueOf("images") ?? [],
     registryMirror: valueOf("registryMirror"),
+    imageCache: valueOf("imageCache") ?? true,
     caFile: checkCaFile(valueOf("caFile"), root, refuse),
     existing: runtime === "existing" ? checkExisting(given.existing, clusters, faulty.has("existing"), refuse) : {},
   };

@@ -82,17 +82,22 @@ function forwardSignals(child: ChildProcess, terminal: boolean, interrupt?: Abor
   };
 }
 
-/** Runs a program and returns what it printed; code 127 when there is no such program. */
+/**
+ * Runs a program and returns what it printed; code 127 when there is no such program.
+ *
+ * @param options.timeout milliseconds after which the program is ended. Default: none
+ */
 export function capture(
   command: string,
   args: string[],
-  options: { env?: Environment; cwd?: string } = {},
+  options: { env?: Environment; cwd?: string; timeout?: number } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: options.cwd ?? root,
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
+      timeout: options.timeout,
     });
     let stdout = "";
     let stderr = "";

@@ -35,6 +35,11 @@ export interface K3dOptions {
   /** URL of a registry, with a path if needed, that every image is pulled through. Default: none */
   registryMirror?: string;
   /**
+   * Whether images are pulled through a cache on this machine, which all clusters share: docs/images.md. Never with a
+   * `registryMirror`. Default: true
+   */
+  imageCache?: boolean;
+  /**
    * File with certificates (PEM) of private authorities that the nodes trust when they pull images. A relative path
    * starts from the package's directory. Default: none
    */
@@ -66,7 +71,7 @@ function named(name: string, { physicalName = name, domain = `${name}.cluster.lo
 /** Everything k3d needs to make a cluster. */
 export function k3dSpec(name: string, args: K3dClusterArgs): K3dSpec {
   const { physicalName, domain, network } = named(name, args);
-  const { apiPort, nodeImage, images = [], registryMirror, k3sArgs = [], caFile } = args;
+  const { apiPort, nodeImage, images = [], registryMirror, imageCache = true, k3sArgs = [], caFile } = args;
   const { servers = 1, agents = 0, publishedPorts = [], podRange, serviceRange } = args;
   const ports = [apiPort, ...publishedPorts.map((pair) => Number.parseInt(pair, 10))];
   return {
@@ -79,6 +84,7 @@ export function k3dSpec(name: string, args: K3dClusterArgs): K3dSpec {
     ...(agents !== 0 && { agents }),
     ...(publishedPorts.length > 0 && { published: publishedPorts }),
     ...(k3sArgs.length > 0 && { k3sArgs }),
+    ...(!imageCache && !registryMirror && { imageCache }),
     ...(caFile && { caFile: { path: caFile, sha256: digestOf(caFile) } }),
   };
 }

@@ -98,7 +98,7 @@ test("nodes get this machine's proxy, and reach each other without it", () => {
     "HTTPS_PROXY=http://me:pass\\@proxy:3128@server:*;agent:*",
     "--env",
     "NO_PROXY=example.com,localhost,127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,.svc,k3d-alice-east-server-0," +
-      "k3d-alice-east-agent-0,k3d-alice-east-serverlb,.east.cluster.local,host.k3d.internal@server:*;agent:*",
+      "k3d-alice-east-agent-0,k3d-alice-east-serverlb,.east.cluster.local,host.k3d.internal,linkerd-mesh-image-cache@server:*;agent:*",
   ]);
 });
 

@@ -196,6 +196,7 @@ const refusals: Refusal[] = [
   bad("proxyLogLevel", "", /a non-empty string/),
   bad("nodeImage", "", /a non-empty string/),
   bad("registryMirror", "", /a non-empty string/),
+  bad("imageCache", "no", /true, false/),
   ...[[], [0], [1.5], [1, 1], ["1"], "1"].map((value) =>
     bad("trustAnchors", value, /a list of different whole numbers from 1/, /^npm run rotate -- anchor$/),
   ),
@@ -369,6 +370,7 @@ const refusals: Refusal[] = [
       ["kwok", "nodeImage", "rancher/k3s", "k3d"],
       ["kwok", "images", ["shop:dev"], "k3d"],
       ["kwok", "registryMirror", "https://registry.example.com", "k3d"],
+      ["kwok", "imageCache", false, "k3d"],
       ["k3d", "existing", { east: { context: "a" } }, "existing"],
       ["existing", "portBase", 7000, "k3d, kwok"],
     ] as const
@@ -467,7 +469,7 @@ test("property: any input is either accepted, or refused with the next command",
       "issuerGeneration",
       "portBase",
     ],
-    ...["nodeImage", "images", "registryMirror", "existing", "chartValues", "k3sArgs", "installGatewayApi"],
+    ...["nodeImage", "images", "registryMirror", "existing", "chartValues", "k3sArgs", "installGatewayApi", "imageCache"],
   ];
   fc.assert(
     fc.property(fc.dictionary(fc.constantFrom(...keys), asJson(value), { maxKeys: 4 }), (raw) => {

@@ -1,7 +1,6 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { stringify } from "yaml";
 import { claim, type LocalRuntime, mayClear, refuseOthers } from "./check";
 import { addContext, removeContext, standalone } from "../../../lib/userKubeconfig";
 import { writePrivately } from "../../../lib/files";
@@ -13,7 +12,9 @@ import { runVerb } from "../../../lib/verbs";
 import { endOrphanedPlugins } from "../../../lib/orphanedPlugins";
 import { isLoopback } from "../../../lib/ports";
 import { type Checkout, checkoutImages } from "../../../config/checkout";
+import { leaveNetwork, startCache } from "../../../imageCache/container";
 import { proxyFlags } from "./proxy";
+import { registriesFile, registriesYaml, usesCache } from "./registries";
 import { type K3dSpec, type LocalSpec, nodesOf, variable } from "./spec";
 
 /** Docker label with the owner of containers and networks. In base64url, because k3d reads `@` as a node filter. */
@@ -27,8 +28,11 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
   // Removes the remains of an interrupted run: k3d refuses a name that is taken.
   await clear(spec);
   await claim(k3d, spec, owner);
-  const registries = path.join(clusterDirectory(spec.name), "registries.yaml");
-  await writePrivately(registries, registryConfiguration(spec.registryMirror));
+  await writePrivately(registriesFile(spec.name), registriesYaml(spec));
+  // Beside k3d, so that a cache that does not come up delays no cluster.
+  const cache = usesCache(spec)
+    ? startCache({ network: spec.network, caFile: spec.caFile && path.resolve(root, spec.caFile.path) })
+    : undefined;
   await startNodes(spec.name, [
     ...["cluster", "create", spec.name],
     ...["--api-port", `127.0.0.1:${spec.ports[0]}`],
@@ -48,7 +52,7 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
     ...["--k3s-arg", "--disable=traefik@server:*"],
     ...(spec.k3sArgs ?? []).flatMap((arg) => ["--k3s-arg", `${arg}@server:*`]),
     ...["--runtime-label", `${ownerLabel}=${encode(owner)}@all:*`],
-    ...["--registry-config", registries],
+    ...["--registry-config", registriesFile(spec.name)],
     ...proxyFlags(spec, process.env),
     ...(await certificateFlags(spec)),
     ...(spec.nodeImage ? ["--image", spec.nodeImage] : []),
@@ -57,6 +61,8 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
     // Without a timeout k3d waits forever for a server that dies at its start. With one it rolls everything back.
     ...["--wait", "--timeout", createTimeout],
   ]);
+  const problem = await cache;
+  if (problem) console.error(`warning: ${problem}`);
   if (spec.images.length > 0) await importIntoAll(spec, spec.images);
 
   const kubeconfig = await standalone(await runK3d(spec.name, ["kubeconfig", "get", spec.name]), spec.context);
@@ -104,8 +110,11 @@ async function load(node: string, images: string[], ...flags: string[]): Promise
   await outputOf("sh", ["-c", script, "sh", node, ...images]);
 }
 
-async function remove(spec: LocalSpec, owner: string): Promise<void> {
-  if (await mayClear(k3d, spec.name, owner)) await clear(spec);
+async function remove(spec: K3dSpec, owner: string): Promise<void> {
+  if (!(await mayClear(k3d, spec.name, owner))) return;
+  await clear(spec);
+  // The network may be the user's.
+  await leaveNetwork(spec.network);
 }
 
 async function clear(spec: LocalSpec): Promise<void> {
@@ -293,7 +302,9 @@ export async function networkProblem(name: string, owner: string): Promise<strin
 }
 
 async function removeNetwork(name: string, owner: string): Promise<void> {
-  if ((await networkOwner(name)) === owner) await outputOf("docker", ["network", "rm", name]);
+  if ((await networkOwner(name)) !== owner) return;
+  await leaveNetwork(name);
+  await outputOf("docker", ["network", "rm", name]);
 }
 
 /** @returns undefined where there is no such network, "" where no stack made it */
@@ -303,16 +314,6 @@ async function networkOwner(name: string): Promise<string | undefined> {
   const lines = await outputOf("docker", ["network", "ls", "--filter", `name=${name}`, "--format", format]);
   const line = lines.split("\n").find((candidate) => candidate.split(" ")[0] === name);
   return line === undefined ? undefined : decode(line.split(" ")[1] ?? "");
-}
-
-/** Pulls every image through one registry. https://docs.k3s.io/installation/private-registry */
-function registryConfiguration(mirror: string | undefined): string {
-  if (!mirror) return "{}\n";
-  const { origin, pathname } = new URL(mirror);
-  const prefix = pathname.replace(/^\/|\/$/g, "");
-  return stringify({
-    mirrors: { "*": { endpoint: [origin], ...(prefix && { rewrite: { "^(.*)$": `${prefix}/$1` } }) } },
-  });
 }
 
 /**

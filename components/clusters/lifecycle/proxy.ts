@@ -1,4 +1,5 @@
 import { isLoopback } from "../../../lib/ports";
+import { cacheName } from "../../../imageCache/container";
 import { nodesOf, type K3dSpec } from "./spec";
 
 /** Ranges of private networks (RFC 1918), where pods, services and nodes are, and names inside the cluster. */
@@ -21,7 +22,7 @@ function proxies(env: NodeJS.ProcessEnv): [string, string][] {
 export function proxyFlags(spec: Pick<K3dSpec, "name" | "domain" | "servers" | "agents">, env: NodeJS.ProcessEnv) {
   const found = proxies(env).filter(([, url]) => !isLoopback(url));
   if (found.length === 0) return [];
-  const names = [...nodesOf(spec), `k3d-${spec.name}-serverlb`, `.${spec.domain}`, "host.k3d.internal"];
+  const names = [...nodesOf(spec), `k3d-${spec.name}-serverlb`, `.${spec.domain}`, "host.k3d.internal", cacheName];
   const without = [variable("NO_PROXY", env), ...inside, ...names].filter(Boolean).join(",");
   // k3d takes what follows an @ for nodes.
   const escaped = (text: string) => text.replaceAll("@", "\\@");

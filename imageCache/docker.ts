@@ -1,0 +1,15 @@
+import { capture, UserError } from "../lib/run";
+
+/**
+ * Runs docker and returns what it printed.
+ *
+ * @param timeout milliseconds after which docker is ended. Default: none
+ * @throws UserError with its error output
+ */
+export async function docker(args: string[], timeout?: number): Promise<string> {
+  const { code, stdout, stderr } = await capture("docker", args, { timeout });
+  if (code === 127) throw new UserError("docker is not on PATH. Next: install Docker");
+  if (code === 0) return stdout;
+  const why = stderr.trim().split("\n").at(-1) || `no answer within ${(timeout ?? 0) / 1000} s`;
+  throw new UserError(`docker ${args[0]} ${args[1]} fails: ${why}`);
+}
