@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { findCharts } from "./config/charts";
 import { claimClusters } from "./components/clusters/claims";
+import { fillImageCache } from "./components/clusters/fillImageCache";
 import { refuseToEmpty } from "./components/emptiedClusters";
 import { Mesh } from "./components/mesh";
 import { meshArgs } from "./components/meshArgs";
@@ -32,6 +33,7 @@ async function program() {
   await Mesh.prepare("mesh", args);
 
   if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", args);
+  void fillImageCache({ plan, settings }, Mesh.images("mesh", args));
   const mesh = new Mesh("mesh", args);
 
   warnBeforeExpiry(mesh);

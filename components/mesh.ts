@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { checkArgs } from "../config/arguments";
 import type { Manifest } from "../config/manifests";
 import { RefusedError } from "../config/settings";
+import { imagesIn } from "../imageCache/images";
 import { type ClusterSourceArgs, contextOf, makeCluster, sharedNetwork } from "./clusters";
 import { inCluster } from "./clusters/cluster";
 import { nodesOf } from "./clusters/lifecycle/spec";
@@ -9,7 +10,7 @@ import { MulticlusterLink } from "./link";
 import { Linkerd, type LinkerdChartArgs, linkerdCharts, type LinkerdOptions } from "./linkerd";
 import { type LinkEnd, Multicluster, multiclusterChart, type MulticlusterChartArgs } from "./multicluster";
 import { isLater, part } from "./parts";
-import { prepareCharts } from "./preparedCharts";
+import { chartObjects, type ChartRequest, prepareCharts } from "./preparedCharts";
 import { TrustAnchor } from "./trustAnchor";
 import { Workloads } from "./workloads";
 
@@ -141,16 +142,22 @@ export class Mesh extends pulumi.ComponentResource {
   /** Renders all charts of a Mesh side by side, before it is made. Optional: without it the constructor does. */
   static prepare(name: string, args: MeshArgs): Promise<void> {
     checkMesh(name, args);
-    return prepareCharts(
-      membersOf(name, args).flatMap((member) => {
-        const full = `${name}-${member.clusterName}`;
-        return [
-          ...linkerdCharts(full, linkerdArgs(args, member)),
-          multiclusterChart(full, multiclusterArgs(args, member)),
-        ];
-      }),
-    );
+    return prepareCharts(chartsOf(name, args));
   }
+
+  /** The images that the charts and manifests of a Mesh name, each once. Call it after `prepare`. */
+  static images(name: string, args: MeshArgs): string[] {
+    const manifests = membersOf(name, args).flatMap(({ manifests = [] }) => manifests);
+    return imagesIn([...chartsOf(name, args).flatMap(chartObjects), ...manifests]);
+  }
+}
+
+/** The charts of all clusters of a mesh. */
+function chartsOf(name: string, args: MeshArgs): ChartRequest[] {
+  return membersOf(name, args).flatMap((member) => {
+    const full = `${name}-${member.clusterName}`;
+    return [...linkerdCharts(full, linkerdArgs(args, member)), multiclusterChart(full, multiclusterArgs(args, member))];
+  });
 }
 
 /** @throws RefusedError before anything is registered */

@@ -1,7 +1,9 @@
+import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { stringify } from "yaml";
 import { cacheName } from "../../../imageCache/container";
 import { mirrorsThrough } from "../../../imageCache/upstreams";
+import { exists } from "../../../lib/files";
 import { clusterDirectory } from "../../../lib/paths";
 import type { K3dSpec } from "./spec";
 
@@ -13,6 +15,12 @@ export function registriesFile(name: string): string {
 /** Whether the nodes of a new cluster pull images through the cache of this machine. */
 export function usesCache({ registryMirror, imageCache = true }: Pick<K3dSpec, "registryMirror" | "imageCache">) {
   return imageCache && registryMirror === undefined;
+}
+
+/** Whether an existing cluster was made to use the cache. Clusters of older versions were not. */
+export async function wasMadeWithCache(name: string): Promise<boolean> {
+  const file = registriesFile(name);
+  return (await exists(file)) && (await fs.readFile(file, "utf8")).includes(cacheName);
 }
 
 /** What k3s reads from registries.yaml. https://docs.k3s.io/installation/private-registry */

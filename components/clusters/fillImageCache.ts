@@ -1,0 +1,35 @@
+import * as pulumi from "@pulumi/pulumi";
+import { startCache } from "../../imageCache/container";
+import { prefetch } from "../../imageCache/prefetch";
+import type { ClustersArgs } from ".";
+import { k3d } from "./lifecycle/k3d";
+import { usesCache, wasMadeWithCache } from "./lifecycle/registries";
+
+/** Pulls of new clusters are over by then, milliseconds. */
+const prefetchTimeout = 300_000;
+
+/**
+ * Fills the image cache while new clusters start, and starts it for those that were made to use it. Run it beside the
+ * update: it never fails.
+ *
+ * @param images those of the whole graph
+ * @example void fillImageCache({ plan, settings }, Mesh.images("mesh", args));
+ */
+export async function fillImageCache(
+  { plan, settings }: Pick<ClustersArgs, "plan" | "settings">,
+  images: string[],
+): Promise<void> {
+  if (plan.runtime !== "k3d" || pulumi.runtime.isDryRun() || !usesCache(settings)) return;
+  try {
+    const names = plan.clusters.map(({ physicalName }) => physicalName);
+    const found = await Promise.all(names.map((name) => k3d.find(name)));
+    const isNew = found.includes(undefined);
+    if (!isNew && !(await Promise.all(names.map(wasMadeWithCache))).includes(true)) return;
+    const problem = await startCache();
+    if (!problem && isNew) await prefetch(images, AbortSignal.timeout(prefetchTimeout));
+    // The creation of a cluster reports it too.
+    if (problem && !isNew) await pulumi.log.warn(problem);
+  } catch (error) {
+    await pulumi.log.debug(`image cache: ${String(error)}`);
+  }
+}
