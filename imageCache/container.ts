@@ -76,6 +76,8 @@ export interface CacheUse {
   network?: string;
   /** File with certificates (PEM) that the cache should trust too. Default: none */
   caFile?: string;
+  /** Whether to pull the image of the cache if this machine does not have it. Default: true */
+  pulls?: boolean;
 }
 
 /**
@@ -84,11 +86,11 @@ export interface CacheUse {
  * @returns why images are pulled without it and what to type next, or undefined. Never throws
  * @example const problem = await startCache({ network: "multicluster-example" });
  */
-export async function startCache({ network, caFile }: CacheUse = {}): Promise<string | undefined> {
+export async function startCache({ network, caFile, pulls = true }: CacheUse = {}): Promise<string | undefined> {
   try {
     const found = await findCache();
     // Without the lock: Docker pulls an image once, and clusters made side by side wait for it together.
-    if (!found || !isCurrent(found)) await pullImage();
+    if (!found || !isCurrent(found)) await getImage(pulls);
     await withCache(async () => {
       const { networks } = await runningCache();
       if (caFile) await trust(caFile);
@@ -131,13 +133,14 @@ function isCurrent({ running, image, version: made = 0 }: CacheContainer): boole
   return running && made >= version && (!process.env.MESH_IMAGE_CACHE_IMAGE || image === cacheImage());
 }
 
-async function pullImage(): Promise<void> {
+async function getImage(pulls: boolean): Promise<void> {
   const image = cacheImage();
   if ((await docker(["image", "ls", "--quiet", image])).trim() !== "") return;
+  const next = `docker pull ${image}, or export MESH_IMAGE_CACHE_IMAGE=<the same image in a registry of yours>`;
+  if (!pulls) throw new UserError(`its image ${image} is not on this machine. Next: ${next}`);
   try {
     await docker(["image", "pull", "--quiet", image], pullTimeout);
   } catch (error) {
-    const next = "docker pull " + image + ", or export MESH_IMAGE_CACHE_IMAGE=<the same image in a registry of yours>";
     throw new UserError(`its image ${image} cannot be pulled (${(error as Error).message}). Next: ${next}`);
   }
 }

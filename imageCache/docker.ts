@@ -10,6 +10,9 @@ export async function docker(args: string[], timeout?: number): Promise<string> 
   const { code, stdout, stderr } = await capture("docker", args, { timeout });
   if (code === 127) throw new UserError("docker is not on PATH. Next: install Docker");
   if (code === 0) return stdout;
+  if (/cannot connect|failed to connect/i.test(stderr)) {
+    throw new UserError("no Docker engine answers. Next: start Docker, or docker context ls");
+  }
   const why = stderr.trim().split("\n").at(-1) || `no answer within ${(timeout ?? 0) / 1000} s`;
   throw new UserError(`docker ${args[0]} ${args[1]} fails: ${why}`);
 }

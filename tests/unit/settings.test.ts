@@ -469,7 +469,16 @@ test("property: any input is either accepted, or refused with the next command",
       "issuerGeneration",
       "portBase",
     ],
-    ...["nodeImage", "images", "registryMirror", "existing", "chartValues", "k3sArgs", "installGatewayApi", "imageCache"],
+    ...[
+      "nodeImage",
+      "images",
+      "registryMirror",
+      "existing",
+      "chartValues",
+      "k3sArgs",
+      "installGatewayApi",
+      "imageCache",
+    ],
   ];
   fc.assert(
     fc.property(fc.dictionary(fc.constantFrom(...keys), asJson(value), { maxKeys: 4 }), (raw) => {
