@@ -6,6 +6,9 @@ export const contents = "/var/lib/registry";
 /** Further certificates that the cache trusts. Clearing the cache keeps them. */
 export const certificates = `${contents}/certificates`;
 
+/** A credential helper that knows no credentials. */
+const anonymous = "/tmp/anonymous";
+
 /** Configuration of distribution's registry for one upstream. https://distribution.github.io/distribution/about/configuration */
 export function registryConfiguration({ url, hosts: [name] }: Upstream, port: number) {
   return {
@@ -17,9 +20,9 @@ export function registryConfiguration({ url, hosts: [name] }: Upstream, port: nu
       remoteurl: url,
       // Never expires: `npm run cache -- clear` empties the cache.
       ttl: "0s",
-      // A helper that knows no credentials. Without one the registry asks the upstream for its token server when it
-      // starts, and ends when there is no answer. So it would not serve its content offline (registry/proxy/proxyauth.go).
-      exec: { command: "false" },
+      // Without a helper the registry asks the upstream for its token server when it starts, and ends when there is no
+      // answer. So it would not serve its content offline (registry/proxy/proxyauth.go).
+      exec: { command: anonymous },
     },
   };
 }
@@ -36,6 +39,7 @@ export function serverScript(upstreams: Upstream[]): string {
   return [
     // The first process of a container ignores signals that it does not handle.
     "trap 'exit 0' TERM",
+    `printf '#!/bin/sh\\necho {}\\n' > ${anonymous} && chmod +x ${anonymous}`,
     'serve() { echo "$2" > "/tmp/$1.yml"; while :; do registry serve "/tmp/$1.yml"; sleep 5; done; }',
     ...serve,
     "wait",

@@ -5,7 +5,7 @@ import * as path from "node:path";
 import { upstreams } from "../../imageCache/upstreams";
 
 /**
- * Puts a docker in front of PATH that does nothing. The cache's locks are in a directory of its own too.
+ * Puts a docker in front of PATH that does nothing. Files of this user are in a directory of their own too.
  *
  *     const docker = fakeDocker();
  *     docker.answer({ "container ls": "echo 1234" });
@@ -16,7 +16,8 @@ export function fakeDocker() {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "docker-test-"));
   const given = { ...process.env };
   const log = path.join(directory, "calls");
-  Object.assign(process.env, { PATH: `${directory}:${given.PATH}`, XDG_CACHE_HOME: path.join(directory, "cache") });
+  const own = { XDG_CACHE_HOME: path.join(directory, "cache"), XDG_DATA_HOME: path.join(directory, "data") };
+  Object.assign(process.env, { ...own, PATH: `${directory}:${given.PATH}` });
   return {
     /** From now on docker runs these shell commands, by the first words of its command line. All else succeeds. */
     answer(answers: Record<string, string>): void {
@@ -28,7 +29,7 @@ export function fakeDocker() {
     /** The command lines since the last `answer`. */
     calls: () => fs.readFileSync(log, "utf8").trim().split("\n").filter(Boolean),
     remove(): void {
-      for (const name of ["PATH", "XDG_CACHE_HOME"]) {
+      for (const name of ["PATH", "XDG_CACHE_HOME", "XDG_DATA_HOME"]) {
         if (given[name] === undefined) delete process.env[name];
         else process.env[name] = given[name];
       }

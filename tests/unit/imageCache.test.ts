@@ -52,7 +52,7 @@ void describe("the cache's container", () => {
       log: { level: "warn", accesslog: { disabled: true } },
       storage: { filesystem: { rootdirectory: "/var/lib/registry/docker.io" } },
       http: { addr: ":5001" },
-      proxy: { remoteurl: "https://registry-1.docker.io", ttl: "0s", exec: { command: "false" } },
+      proxy: { remoteurl: "https://registry-1.docker.io", ttl: "0s", exec: { command: "/tmp/anonymous" } },
     });
     const script = serverScript(upstreams);
     execFileSync("sh", ["-n", "-c", script]);

@@ -1,9 +1,14 @@
 /** The images of the graph, which are requested at the cache before nodes pull them. */
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
+import * as path from "node:path";
 import { after, describe, test } from "node:test";
-import { checkSettings } from "../../config/settings";
+import { fillImageCache } from "../../components/clusters/fillImageCache";
+import { registriesFile, registriesYaml } from "../../components/clusters/lifecycle/registries";
+import { makePlan } from "../../config/plan";
+import { checkSettings, type RawSettings } from "../../config/settings";
 import { imagesIn, readImage } from "../../imageCache/images";
 import { prefetch } from "../../imageCache/prefetch";
 import { portFor } from "../../imageCache/upstreams";
@@ -82,5 +87,46 @@ void describe("the images of the graph", () => {
   });
   void test("of other registries have no port", () => {
     assert.equal(portFor("registry.example.com"), undefined);
+  });
+});
+
+void describe("an update", () => {
+  const planned = (raw: RawSettings) => {
+    const settings = checkSettings(raw, root);
+    return { settings, plan: makePlan("alice", settings) };
+  };
+  const isAsked = () => docker.calls().some((call) => call.startsWith("container"));
+  const running = { "ps --all": "echo server running" };
+
+  for (const [name, raw] of [
+    ["on kwok", { runtime: "kwok" }],
+    ["without the cache", { imageCache: false }],
+    ["with a registry mirror", { registryMirror: "https://registry.example.com" }],
+  ] as const) {
+    void test(`${name} leaves the cache alone`, async () => {
+      docker.answer({});
+      await fillImageCache(planned(raw), ["nginx:1.29"]);
+      assert.deepEqual(docker.calls(), []);
+    });
+  }
+  void test("requests the images of new clusters", async () => {
+    const server = await registry({});
+    docker.answer(runningCache(server.port, []));
+    await fillImageCache(planned({}), ["nginx:1.29"]);
+    assert.ok(server.asked.includes("/v2/library/nginx/manifests/1.29"), server.asked.join(" "));
+    server.stop();
+  });
+  void test("requests nothing for existing clusters, and starts the cache only for those made with it", async () => {
+    const server = await registry({});
+    docker.answer({ ...running, ...runningCache(server.port, []) });
+    await fillImageCache(planned({}), ["nginx:1.29"]);
+    assert.ok(!isAsked(), "an older version made them");
+    const file = registriesFile("alice-east");
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, registriesYaml({}));
+    await fillImageCache(planned({}), ["nginx:1.29"]);
+    assert.ok(isAsked());
+    assert.ok(!server.asked.some((url) => url.includes("nginx")));
+    server.stop();
   });
 });
