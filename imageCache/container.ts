@@ -105,7 +105,9 @@ export async function startCache({ network, caFile, pulls = true }: CacheUse = {
 /** Disconnects the cache from a network that nothing else is connected to, so that the network can be removed. */
 export async function leaveNetwork(network: string): Promise<void> {
   await withCache(async () => {
-    if (!(await findCache())?.networks.includes(network)) return;
+    const found = await findCache();
+    // A stopped container does not keep a network from being removed.
+    if (!found?.running || !found.networks.includes(network)) return;
     const names = await docker(["network", "inspect", "--format", "{{range .Containers}}{{.Name}} {{end}}", network]);
     if (names.trim().split(" ").some((name) => name && name !== cacheName)) return; // prettier-ignore
     await docker(["network", "disconnect", "--force", network, cacheName]);
@@ -117,7 +119,7 @@ async function runningCache(): Promise<CacheContainer> {
   if (found && found.version === undefined) {
     throw new UserError(`container ${cacheName} is another program's. Next: docker rm ${cacheName}`);
   }
-  if (found && isCurrent(found)) return found;
+  if (found && isCurrent(found)) return awaitAnswer();
   // A stopped container may be connected to a network that is gone, and then cannot start again. Its content is in a volume.
   if (found) await docker(["container", "rm", "--force", cacheName]);
   await docker(["run", ...runFlags(), cacheImage(), "-c", serverScript(upstreams)]);
@@ -172,7 +174,7 @@ export async function awaitAnswer(): Promise<CacheContainer> {
   }
   const log = await docker(["container", "logs", "--tail", "1", cacheName]).catch((error: Error) => error.message);
   const what = `container ${cacheName} does not answer within ${startTimeout / 1000} s (${log.trim() || "no log"})`;
-  throw new UserError(`${what}. Next: docker logs ${cacheName}`);
+  throw new UserError(`${what}. Next: docker logs ${cacheName}; docker rm --force ${cacheName} has it made anew`);
 }
 
 /** Whether a registry of the cache answers at this port of this machine. */
