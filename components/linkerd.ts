@@ -88,6 +88,8 @@ export interface LinkerdArgs extends InClusterArgs, LinkerdChartArgs {
   issuer: pulumi.Input<IssuerParts>;
   /** @internal Text that changes exactly when the cluster becomes another one. Default: the component's name */
   context?: string;
+  /** @internal When pods may start. Default: at once */
+  imagesReady?: Promise<void>;
 }
 
 /** What other components need of Linkerd in a cluster. */
@@ -113,7 +115,7 @@ export class Linkerd extends pulumi.ComponentResource {
     checkArgs("Linkerd", name, args);
     const [crdObjects, controlPlaneObjects] = linkerdCharts(name, args).map(chartObjects);
     super("mesh:index:Linkerd", name, {}, withProvider(`${name}-linkerd`, args.kubeconfig, opts));
-    const { kubeconfig, local, issuer, trustBundle, webhookFailurePolicy = "Fail", context = name } = args;
+    const { kubeconfig, local, issuer, trustBundle, webhookFailurePolicy = "Fail", context = name, imagesReady } = args;
     const namespace = new k8s.core.v1.Namespace(
       name,
       {
@@ -140,7 +142,7 @@ export class Linkerd extends pulumi.ComponentResource {
     const controlPlane = installChart(
       `${name}-control-plane`,
       { objects: controlPlaneObjects ?? [], texts: { trustBundle, ...bundles } },
-      { parent: this, dependsOn: [crds, ...certificates] },
+      { parent: this, dependsOn: [...certificates, pulumi.output(imagesReady).apply(() => crds)] },
     );
     const answering =
       webhookFailurePolicy === "Fail"

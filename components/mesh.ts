@@ -49,6 +49,8 @@ export interface MeshArgs extends LinkerdOptions {
   dockerNetwork?: string;
   /** Whether to measure, before clusters are linked, that their pods reach each other. Default: false */
   measuresRoutes?: boolean;
+  /** @internal When pods may start. Default: at once */
+  imagesReady?: Promise<void>;
 }
 
 /** Outputs about one cluster. */
@@ -84,7 +86,7 @@ export class Mesh extends pulumi.ComponentResource {
   constructor(name: string, args: MeshArgs, opts?: pulumi.ComponentResourceOptions) {
     checkMesh(name, args);
     super("mesh:index:Mesh", name, {}, opts);
-    const { anchors, issuerGeneration, orgDomain, measuresRoutes } = args;
+    const { anchors, issuerGeneration, orgDomain, measuresRoutes, imagesReady } = args;
     const members = membersOf(name, args);
     const child = { parent: this };
 
@@ -113,7 +115,7 @@ export class Mesh extends pulumi.ComponentResource {
 
       const { installed: linkerd } = new Linkerd(
         full,
-        { ...access, ...linkerdArgs(args, member), trustBundle: this.trustBundle, issuer, context },
+        { ...access, ...linkerdArgs(args, member), trustBundle: this.trustBundle, issuer, context, imagesReady },
         inside,
       );
       const { end } = new Multicluster(

@@ -90,7 +90,10 @@ const shapes = {
   Linkerd: {
     ...{ ...inCluster, ...generations, ...charts, ...linkerd },
     ...{ domain: domain.optional(), trustBundle: later("the output `bundlePem` of a TrustAnchor") },
-    ...{ issuer: later("one of the output `issuers` of a TrustAnchor"), context: text.optional() },
+    ...{
+      issuer: later("one of the output `issuers` of a TrustAnchor"),
+      ...optional({ context: text, imagesReady: z.unknown() }),
+    },
   },
   Multicluster: {
     ...{ ...inCluster, ...generations, ...charts, clusterName, targets: z.array(clusterName).optional() },
@@ -108,7 +111,7 @@ const shapes = {
     clusters: z.record(clusterName, meshCluster, "a mapping of clusters"),
     kubeconfigs: z.unknown().optional(),
     ...optional({ links: z.array(link, "a list of {source, target}"), orgDomain: domain }),
-    ...optional({ dockerNetwork: text, measuresRoutes: z.boolean("true, false") }),
+    ...optional({ dockerNetwork: text, measuresRoutes: z.boolean("true, false"), imagesReady: z.unknown() }),
   },
 } satisfies Record<string, Record<string, z.ZodType>>;
 

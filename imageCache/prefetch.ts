@@ -8,6 +8,9 @@ import { portFor } from "./upstreams";
 /** How many images are requested side by side: the nodes' own pulls need the line too. */
 const sideBySide = 4;
 
+/** How long the cache may send nothing, milliseconds. Pods wait for the images. */
+const silence = 15_000;
+
 const manifestTypes = [
   "application/vnd.oci.image.index.v1+json",
   "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -29,8 +32,6 @@ interface Manifest {
 
 /**
  * Requests images at the cache, so that it has them when nodes pull them. Nodes pull what fails here as usual.
- *
- * It does not keep the program running.
  *
  * @param signal ends it
  * @returns the images that the cache now has for this machine's platform
@@ -75,11 +76,16 @@ async function fetchImage(port: number, image: ImageReference, architecture: str
 /** @throws Error for any answer but 200 */
 function answerOf(url: string, signal: AbortSignal): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const request = http.get(url, { headers: { accept: manifestTypes }, signal, agent: false }, (response) => {
-      if (response.statusCode === 200) return resolve(response);
-      response.destroy();
-      reject(new Error(`${url} answers ${response.statusCode}`));
-    });
-    request.on("socket", (socket) => socket.unref()).on("error", reject);
+    const request = http.get(
+      url,
+      { headers: { accept: manifestTypes }, signal, agent: false, timeout: silence },
+      (response) => {
+        if (response.statusCode === 200) return resolve(response);
+        response.destroy();
+        reject(new Error(`${url} answers ${response.statusCode}`));
+      },
+    );
+    request.on("timeout", () => request.destroy(new Error(`${url} sends nothing for ${silence / 1000} s`)));
+    request.on("error", reject);
   });
 }

@@ -1,11 +1,13 @@
+import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { startCache } from "../../imageCache/container";
 import { prefetch } from "../../imageCache/prefetch";
 import type { ClustersArgs } from ".";
 import { k3d } from "./lifecycle/k3d";
 import { usesCache, wasMadeWithCache } from "./lifecycle/registries";
+import { root } from "../../lib/paths";
 
-/** Pulls of new clusters are over by then, milliseconds. */
+/** Nodes then pull the rest themselves, milliseconds. */
 const prefetchTimeout = 300_000;
 
 /**
@@ -13,7 +15,9 @@ const prefetchTimeout = 300_000;
  * update: it never fails.
  *
  * @param images those of the whole graph
- * @example void fillImageCache({ plan, settings }, Mesh.images("mesh", args));
+ * @returns a promise of the moment from which pods may start. The cache passes two pulls of one image at one time on to
+ *   the upstream, so nodes that pulled meanwhile would fetch everything again
+ * @example const imagesReady = fillImageCache({ plan, settings }, Mesh.images("mesh", args));
  */
 export async function fillImageCache(
   { plan, settings }: Pick<ClustersArgs, "plan" | "settings">,
@@ -26,7 +30,7 @@ export async function fillImageCache(
     const isNew = found.includes(undefined);
     if (!isNew && !(await Promise.all(names.map(wasMadeWithCache))).includes(true)) return;
     // A pull could last longer than an update that makes no cluster.
-    const problem = await startCache({ pulls: isNew });
+    const problem = await startCache({ pulls: isNew, caFile: settings.caFile && path.resolve(root, settings.caFile) });
     if (!problem && isNew) await prefetch(images, AbortSignal.timeout(prefetchTimeout));
     // The creation of a cluster reports it too.
     if (problem && !isNew) await pulumi.log.warn(problem);
