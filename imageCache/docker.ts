@@ -13,6 +13,11 @@ export async function docker(args: string[], timeout?: number): Promise<string> 
   if (/cannot connect|failed to connect/i.test(stderr)) {
     throw new UserError("no Docker engine answers. Next: start Docker, or docker context ls");
   }
-  const why = stderr.trim().split("\n").at(-1) || `no answer within ${(timeout ?? 0) / 1000} s`;
+  // Then comes advice about docker's own help.
+  const lines = stderr
+    .trim()
+    .split("\n")
+    .filter((line) => !/^((Run|See) 'docker .*|)$/.test(line));
+  const why = lines.at(-1) || `no answer within ${(timeout ?? 0) / 1000} s`;
   throw new UserError(`docker ${args[0]} ${args[1]} fails: ${why}`);
 }
