@@ -77,7 +77,8 @@ test("examples/custom-linkerd: a new commit changes Linkerd's images, and no pod
         assert.deepEqual(await linkerdTags(stack), ["git-22222222"]);
         const pods = changes.filter(({ type }) => /:(Deployment|StatefulSet|DaemonSet)$/.test(type));
         assert.ok(pods.length > 0);
-        for (const { op, name } of pods) assert.match(`${op} ${name}`, /^update mesh-\w+-(control-plane|multicluster):/);
+        for (const { op, name } of pods)
+          assert.match(`${op} ${name}`, /^update mesh-\w+-(control-plane|multicluster):/);
         assert.deepEqual(succeeded(await stack.preview()).changes, []);
       },
       { "mesh:linkerdCheckout": checkout.directory },
