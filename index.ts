@@ -33,7 +33,7 @@ async function program() {
   await Mesh.prepare("mesh", args);
 
   if (process.env.MESH_ONLY_CLAIMS) return claimClusters("mesh", args);
-  const imagesReady = fillImageCache({ plan, settings }, Mesh.images("mesh", args));
+  const imagesReady = fillImageCache({ plan, settings }, () => Mesh.images("mesh", args));
   const mesh = new Mesh("mesh", { ...args, imagesReady });
 
   warnBeforeExpiry(mesh);

@@ -9,7 +9,7 @@ import { type InClusterArgs, withProvider } from "./clusters/cluster";
 import { commandDefaults, program } from "./clusters/program";
 import { definitions } from "./definitions";
 import { Objects } from "./objects";
-import { part, plainPart, readyWith } from "./parts";
+import { part, plainPart, readyWith, sourcesOf } from "./parts";
 import { placeholder } from "./placeholders";
 import { type ChartArgs, chartObjects, type ChartRequest, commonOf } from "./preparedCharts";
 import { makeSecret } from "./secret";
@@ -142,7 +142,7 @@ export class Linkerd extends pulumi.ComponentResource {
     const controlPlane = installChart(
       `${name}-control-plane`,
       { objects: controlPlaneObjects ?? [], texts: { trustBundle, ...bundles } },
-      { parent: this, dependsOn: [...certificates, pulumi.output(imagesReady).apply(() => crds)] },
+      { parent: this, dependsOn: [crds, ...certificates, sourcesOf(pulumi.output(imagesReady))] },
     );
     const answering =
       webhookFailurePolicy === "Fail"

@@ -3,7 +3,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exclusively } from "../lib/locks";
-import { cacheDirectory } from "../lib/paths";
+import { cacheDirectory, root } from "../lib/paths";
 import { isLoopback } from "../lib/ports";
 import { UserError } from "../lib/run";
 import { docker } from "./docker";
@@ -74,7 +74,7 @@ export function withCache<T>(work: () => Promise<T>): Promise<T> {
 export interface CacheUse {
   /** Docker network of the cluster. Default: none */
   network?: string;
-  /** File with certificates (PEM) that the cache should trust too. Default: none */
+  /** File with certificates (PEM) that the cache should trust too. A relative path starts from the project. Default: none */
   caFile?: string;
   /** Whether to pull the image of the cache if this machine does not have it. Default: true */
   pulls?: boolean;
@@ -187,8 +187,9 @@ export function doesAnswer(port: number): Promise<boolean> {
 
 /** Adds certificates to those that the cache trusts. The registries read them when they start. */
 async function trust(caFile: string): Promise<void> {
+  const source = path.resolve(root, caFile);
   const digest = createHash("sha256")
-    .update(await fs.readFile(caFile))
+    .update(await fs.readFile(source))
     .digest("hex");
   const file = `${certificates}/${digest.slice(0, 16)}.pem`;
   const isThere = await docker(["exec", cacheName, "test", "-f", file]).then(
@@ -197,7 +198,7 @@ async function trust(caFile: string): Promise<void> {
   );
   if (isThere) return;
   await docker(["exec", cacheName, "mkdir", "-p", certificates]);
-  await docker(["cp", "--quiet", caFile, `${cacheName}:${file}`]);
+  await docker(["cp", "--quiet", source, `${cacheName}:${file}`]);
   await docker(["container", "restart", cacheName]);
   await awaitAnswer();
 }

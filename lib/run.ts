@@ -82,22 +82,17 @@ function forwardSignals(child: ChildProcess, terminal: boolean, interrupt?: Abor
   };
 }
 
-/**
- * Runs a program and returns what it printed; code 127 when there is no such program.
- *
- * @param options.timeout milliseconds after which the program is ended. Default: none
- */
+/** Runs a program and returns what it printed; code 127 when there is no such program. */
 export function capture(
   command: string,
   args: string[],
-  options: { env?: Environment; cwd?: string; timeout?: number } = {},
+  options: { env?: Environment; cwd?: string } = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: options.cwd ?? root,
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: options.timeout,
     });
     let stdout = "";
     let stderr = "";

@@ -1,11 +1,9 @@
-import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { startCache } from "../../imageCache/container";
 import { prefetch } from "../../imageCache/prefetch";
 import type { ClustersArgs } from ".";
 import { k3d } from "./lifecycle/k3d";
 import { usesCache, wasMadeWithCache } from "./lifecycle/registries";
-import { root } from "../../lib/paths";
 
 /** Nodes then pull the rest themselves, milliseconds. */
 const prefetchTimeout = 300_000;
@@ -14,14 +12,14 @@ const prefetchTimeout = 300_000;
  * Fills the image cache while new clusters start, and starts it for those that were made to use it. Run it beside the
  * update: it never fails.
  *
- * @param images those of the whole graph
+ * @param images names those of the whole graph. Called only where they are requested
  * @returns a promise of the moment from which pods may start. The cache passes two pulls of one image at one time on to
  *   the upstream, so nodes that pulled meanwhile would fetch everything again
- * @example const imagesReady = fillImageCache({ plan, settings }, Mesh.images("mesh", args));
+ * @example const imagesReady = fillImageCache({ plan, settings }, () => Mesh.images("mesh", args));
  */
 export async function fillImageCache(
   { plan, settings }: Pick<ClustersArgs, "plan" | "settings">,
-  images: string[],
+  images: () => string[],
 ): Promise<void> {
   if (plan.runtime !== "k3d" || pulumi.runtime.isDryRun() || !usesCache(settings)) return;
   try {
@@ -30,8 +28,8 @@ export async function fillImageCache(
     const isNew = found.includes(undefined);
     if (!isNew && !(await Promise.all(names.map(wasMadeWithCache))).includes(true)) return;
     // A pull could last longer than an update that makes no cluster.
-    const problem = await startCache({ pulls: isNew, caFile: settings.caFile && path.resolve(root, settings.caFile) });
-    if (!problem && isNew) await prefetch(images, AbortSignal.timeout(prefetchTimeout));
+    const problem = await startCache({ pulls: isNew, caFile: settings.caFile });
+    if (!problem && isNew) await prefetch(images(), AbortSignal.timeout(prefetchTimeout));
     // The creation of a cluster reports it too.
     if (problem && !isNew) await pulumi.log.warn(problem);
   } catch (error) {

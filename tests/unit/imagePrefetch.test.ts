@@ -105,26 +105,26 @@ void describe("an update", () => {
   ] as const) {
     void test(`${name} leaves the cache alone`, async () => {
       docker.answer({});
-      await fillImageCache(planned(raw), ["nginx:1.29"]);
+      await fillImageCache(planned(raw), () => ["nginx:1.29"]);
       assert.deepEqual(docker.calls(), []);
     });
   }
   void test("requests the images of new clusters", async () => {
     const server = await registry({});
     docker.answer(runningCache(server.port, []));
-    await fillImageCache(planned({}), ["nginx:1.29"]);
+    await fillImageCache(planned({}), () => ["nginx:1.29"]);
     assert.ok(server.asked.includes("/v2/library/nginx/manifests/1.29"), server.asked.join(" "));
     server.stop();
   });
   void test("requests nothing for existing clusters, and starts the cache only for those made with it", async () => {
     const server = await registry({});
     docker.answer({ ...running, ...runningCache(server.port, []) });
-    await fillImageCache(planned({}), ["nginx:1.29"]);
+    await fillImageCache(planned({}), () => ["nginx:1.29"]);
     assert.ok(!isAsked(), "an older version made them");
     const file = registriesFile("alice-east");
     fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.writeFileSync(file, registriesYaml({}));
-    await fillImageCache(planned({}), ["nginx:1.29"]);
+    await fillImageCache(planned({}), () => ["nginx:1.29"]);
     assert.ok(isAsked());
     assert.ok(!server.asked.some((url) => url.includes("nginx")));
     server.stop();

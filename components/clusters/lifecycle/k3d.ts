@@ -30,9 +30,7 @@ async function create(spec: K3dSpec, owner: string): Promise<void> {
   await claim(k3d, spec, owner);
   await writePrivately(registriesFile(spec.name), registriesYaml(spec));
   // Beside k3d, so that a cache that does not come up delays no cluster.
-  const cache = usesCache(spec)
-    ? startCache({ network: spec.network, caFile: spec.caFile && path.resolve(root, spec.caFile.path) })
-    : undefined;
+  const cache = usesCache(spec) ? startCache({ network: spec.network, caFile: spec.caFile?.path }) : undefined;
   await startNodes(spec.name, [
     ...["cluster", "create", spec.name],
     ...["--api-port", `127.0.0.1:${spec.ports[0]}`],
