@@ -27,8 +27,9 @@ export async function fillImageCache(
     const found = await Promise.all(names.map((name) => k3d.find(name)));
     const isNew = found.includes(undefined);
     if (!isNew && !(await Promise.all(names.map(wasMadeWithCache))).includes(true)) return;
-    // A pull could last longer than an update that makes no cluster.
-    const problem = await startCache({ pulls: isNew, caFile: settings.caFile });
+    const { caFile } = settings;
+    // The creation of a cluster connects its network. A pull could last longer than an update that makes no cluster.
+    const problem = await startCache(isNew ? { caFile } : { caFile, network: plan.network, pulls: false });
     if (!problem && isNew) await prefetch(images(), AbortSignal.timeout(prefetchTimeout));
     // The creation of a cluster reports it too.
     if (problem && !isNew) await pulumi.log.warn(problem);

@@ -126,6 +126,9 @@ void describe("an update", () => {
     fs.writeFileSync(file, registriesYaml({}));
     await fillImageCache(planned({}), () => ["nginx:1.29"]);
     assert.ok(isAsked());
+    // Whoever removes the container by hand loses its networks.
+    const connected = "network connect alice-multicluster-example linkerd-mesh-image-cache";
+    assert.ok(docker.calls().includes(connected), docker.calls().join("\n"));
     assert.ok(!server.asked.some((url) => url.includes("nginx")));
     server.stop();
   });
