@@ -73,7 +73,7 @@ export function parseArguments(words: string[]): BenchArguments {
     .option("--rounds <number>", "how often each figure is measured", wholeNumber(1), 3)
     .option("--only <measure>", `only these, repeatable: ${names.join(", ")}`, listOf(names))
     .option("--json <file>", "write the figures as JSON", writableFile)
-    .option("--plot <file.svg>", "where the picture goes", path.join(stateDirectory, "bench.svg"))
+    .option("--plot <file.svg>", "where the picture goes", path.relative(".", path.join(stateDirectory, "bench.svg")))
     .option(
       "--charts <directory>",
       "Linkerd's three charts as folders, instead of those that the settings name",
