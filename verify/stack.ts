@@ -54,7 +54,7 @@ async function ask(name: string): Promise<string> {
   }
 }
 
-/** Parses and checks the outputs. The error for another program's stack names the outputs that are missing. */
+/** Parses and checks the outputs. A stack without all of them is not up, or another program's. */
 export function parseStack(name: string, json: string): Stack {
   let outputs: Partial<Stack>;
   try {
@@ -62,14 +62,10 @@ export function parseStack(name: string, json: string): Stack {
   } catch {
     throw new UserError(`the outputs of stack ${name} are not JSON. Next: pulumi stack output --json --show-secrets`);
   }
-  const missing = (["runtime", "clusters", "links", "kubeconfigs"] as const).filter(
-    (key) => outputs[key] === undefined,
-  );
   const { runtime, clusters, links, kubeconfigs, curl } = outputs;
   if (!runtime || !clusters || !links || !kubeconfigs) {
-    throw new UserError(
-      `stack ${name} is not up: it lacks the outputs ${missing.join(", ")}. Next: npm start -- ${name}`,
-    );
+    const why = "it was never brought up, its first update did not finish, or it was taken down";
+    throw new UserError(`stack ${name} is not up: ${why}. Next: npm start -- ${name}`);
   }
   for (const { source, target } of links) {
     for (const end of [source, target]) {

@@ -166,12 +166,15 @@ const stack: Stack = {
   },
 };
 
-test("the refusal of a stack that is not up, or not this program's, names what it lacks", () => {
+test("the refusal of a stack that is not up says what that means, and the next command", () => {
   assert.equal(parseStack("dev", JSON.stringify(stack)).runtime, "k3d");
-  assert.throws(
-    () => parseStack("dev", "{}"),
-    /it lacks the outputs runtime, clusters, links, kubeconfigs\. Next: npm start -- dev/,
-  );
+  const refusal = /^stack dev is not up: it was never brought up, .* or it was taken down\. Next: npm start -- dev$/;
+  for (const incomplete of [{}, { ...stack, kubeconfigs: undefined }]) {
+    assert.throws(
+      () => parseStack("dev", JSON.stringify(incomplete)),
+      (error: Error) => refusal.test(error.message),
+    );
+  }
   assert.throws(() => parseStack("dev", "error: no stack"), /are not JSON/);
   const dangling = { ...stack, links: [{ source: "east", target: "west" }] };
   assert.throws(() => parseStack("dev", JSON.stringify(dangling)), /link east->west names cluster west/);
