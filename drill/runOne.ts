@@ -9,7 +9,7 @@ import type { Drill, Place } from "./drill";
 import { record } from "./record";
 import type { DrillReport } from "./report";
 import { now, Scene, steadySeconds, tenths, type Back } from "./scene";
-import { namesOf, Traffic } from "./traffic";
+import { namesOf, noAnswer, Traffic } from "./traffic";
 import { roundAfterwards, roundWhileBroken } from "./watchers";
 
 /** Every name must answer this long before something is broken, in seconds. */
@@ -98,12 +98,11 @@ async function calm(
     const [fault] = (await roundWhileBroken(place, signal)).no;
     const unsteady = fault ? [] : traffic.unsteady(calmSeconds);
     if (!fault && unsteady.length === 0) return status();
-    const hosts = unsteady.map(({ source, host }) => `${source}: ${host}`).join(", ");
-    const what = fault
-      ? `the mesh has a fault before anything is broken: ${fault.id} (${fault.on}): ${fault.why}`
-      : `before anything is broken, these names do not answer: ${hosts}`;
-    if (now() > end) throw new UserError(`${what}. Next: npm run verify -- ${place.stack.name}`);
-    if (fault && !told) say(`${what}; waiting ${calmWithinSeconds} s for it ...`);
+    const what = fault && `the mesh has a fault before anything is broken: ${fault.id} (${fault.on}): ${fault.why}`;
+    if (now() > end) {
+      throw new UserError(what ? `${what}. Next: npm run verify -- ${place.stack.name}` : noAnswer(unsteady, place));
+    }
+    if (what && !told) say(`${what}; waiting ${calmWithinSeconds} s for it ...`);
     told ||= fault !== undefined;
   }
 }

@@ -4,6 +4,7 @@ import { Clients } from "../traffic/client";
 import { Loop } from "../traffic/loop";
 import { failureOf, type Request } from "../traffic/requests";
 import type { ClusterClient } from "../verify/api";
+import type { Place } from "./drill";
 
 /** Between two requests to a name, in seconds. */
 export const interval = 0.1;
@@ -34,6 +35,19 @@ export function namesOf({ services }: MeshStatus, target: string): Name[] {
   );
   // The members of a federated service share one mirror.
   return [...new Map(all.map((name) => [`${name.source} ${name.host}`, name])).values()];
+}
+
+/** The refusal of a drill while names do not answer: why that may be, and what to do next. */
+export function noAnswer(names: readonly Name[], { stack, target }: Pick<Place, "stack" | "target">): string {
+  const hosts = names.map(({ source, host }) => `${source}: ${host}`).join(", ");
+  const kinds = "servers.policy.linkerd.io,authorizationpolicies.policy.linkerd.io";
+  return [
+    `before anything is broken, these names do not answer the drill's client: ${hosts}.`,
+    "The stack's own policy, a Server or an AuthorizationPolicy, may refuse this client.",
+    `The server sees ServiceAccount default of namespace ${clientNamespace}, or the gateway for requests through it.`,
+    `Next: npm run verify -- ${stack.name}. If it says yes to everything: kubectl --context ${target.context}`,
+    `get ${kinds} -A; admit the client, or drill a stack without the policy`,
+  ].join(" ");
 }
 
 /** Requests to every name, ten times per second. */

@@ -10,7 +10,7 @@ import { drills } from "../../drill/drills";
 import { Live, picture } from "../../drill/live";
 import { chooseLink, refuseExisting } from "../../drill/main";
 import { drillText, isWhole, json, nameReports, summaryTable, type DrillReport } from "../../drill/report";
-import { namesOf } from "../../drill/traffic";
+import { namesOf, noAnswer } from "../../drill/traffic";
 import type { Request } from "../../traffic/requests";
 import { issuerFault } from "../../verify/certificates";
 import { sampleMesh } from "../lib/sampleMesh";
@@ -77,6 +77,17 @@ test("every name of the other clusters is asked once", () => {
     namesOf(status(), "west").every(({ source }) => source === "east"),
     "a mirror that is missing is not asked",
   );
+});
+
+test("the refusal for names that do not answer says that a policy may refuse the client, and how to find it", () => {
+  const place = { stack: sampleMesh().stack, target: { context: "k3d-west" } } as Parameters<typeof noAnswer>[1];
+  const text = noAnswer([{ source: "east", host: "web-west:80" }], place);
+  assert.match(text, /these names do not answer the drill's client: east: web-west:80\. /);
+  assert.match(
+    text,
+    /a Server or an AuthorizationPolicy, may refuse .* ServiceAccount default of namespace mesh-drill/,
+  );
+  assert.match(text, /Next: npm run verify -- dev\. If .*: kubectl --context k3d-west get .*authorizationpolicies/);
 });
 
 test("every drill has its own id, and says what it breaks and what to do", () => {
