@@ -1,4 +1,5 @@
 import { cacheImage, cacheName, findCache, withCache, awaitAnswer } from "./container";
+import { UserError } from "../lib/run";
 import { docker } from "./docker";
 import { contents } from "./server";
 
@@ -47,6 +48,12 @@ async function inVolume(script: string): Promise<string> {
   const volumes = await docker(["volume", "ls", "--quiet", "--filter", `name=^${cacheName}$`]);
   if (volumes.trim() === "") return "";
   const image = (await findCache())?.image ?? cacheImage();
+  // docker run would pull it, and name neither the volume nor a next command when it cannot.
+  if ((await docker(["image", "ls", "--quiet", image])).trim() === "") {
+    const problem = `the image cache cannot be read: it has a volume ${cacheName}, but this machine lacks image ${image}`;
+    const other = "export MESH_IMAGE_CACHE_IMAGE=<the same image in a registry of yours>";
+    throw new UserError(`${problem}, which reads it. Next: docker pull ${image}, or ${other}`);
+  }
   const flags = ["--rm", "--network", "none", "--volume", `${cacheName}:${contents}`, "--workdir", contents];
   return docker(["run", ...flags, "--entrypoint", "sh", image, "-c", script]);
 }

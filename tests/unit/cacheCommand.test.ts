@@ -33,7 +33,7 @@ void describe("npm run cache", () => {
     }
   }
   const tag = "./docker.io/docker/registry/v2/repositories/library/nginx/_manifests/tags/1.29/current/link";
-  const volume = { "volume ls": "echo x", "run --rm": `printf '2048\\tdocker.io\\n${tag}\\n'` };
+  const volume = { "volume ls": "echo x", "image ls": "echo x", "run --rm": `printf '2048\\tdocker.io\\n${tag}\\n'` };
 
   void test("shows a cache that was never started", async () => {
     docker.answer({});
@@ -51,6 +51,14 @@ void describe("npm run cache", () => {
     assert.match(text, /- +docker\.io +http:\/\/linkerd-mesh-image-cache:5001 +2\.1 MB +1 +1/);
     assert.match(text, /Next: docker logs linkerd-mesh-image-cache$/);
   });
+  for (const word of ["status", "clear"]) {
+    void test(`${word} says what to do where the volume exists and the image of the container does not`, async () => {
+      docker.answer({ "volume ls": "echo x", "run --rm": "exit 125" });
+      const message =
+        /^the image cache cannot be read: it has a volume linkerd-mesh-image-cache, but this machine lacks image registry:3\.1\.2, .*\. Next: docker pull registry:3\.1\.2, or export MESH_IMAGE_CACHE_IMAGE=/;
+      await assert.rejects(printed(word), (error) => error instanceof UserError && message.test(error.message));
+    });
+  }
   void test("empties the volume, and says how much that freed", async () => {
     docker.answer(volume);
     const [code, text] = await printed("clear");
