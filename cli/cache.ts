@@ -7,14 +7,10 @@ import { columns } from "../lib/terminal";
 
 /** `npm run cache -- status|clear` */
 export async function run(words: string[]): Promise<number> {
-  const command = newCommand(
-    "cache",
-    "Show or empty the cache of images that all k3d clusters on this machine share.",
-    {
-      "npm run cache -- status": "whether it runs, its size, and what is in it; exits with 1 if it is broken",
-      "npm run cache -- clear": "empty it; a cluster that pulls an image then gets it from its registry",
-    },
-  ).addArgument(new Argument("<action>", "what to do").choices(["status", "clear"]));
+  const command = newCommand("cache", "Show or empty the image cache that all k3d clusters on this machine share.", {
+    "npm run cache -- status": "whether it runs, its size, and what is in it; exits with 1 if it is broken",
+    "npm run cache -- clear": "empty it; the image cache then fetches images from their registries again",
+  }).addArgument(new Argument("<action>", "what to do").choices(["status", "clear"]));
   const [action] = parse(command, words).args as ["status" | "clear"];
   return { status, clear }[action]();
 }

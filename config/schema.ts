@@ -290,7 +290,7 @@ export const about: Record<SettingName, About> = {
   },
   imageCache: {
     description:
-      "Pull images through a cache on this machine, which all clusters and stacks share: docs/images.md. A registryMirror takes its place. A change makes the clusters anew",
+      "Pull images through the image cache of this machine, which all clusters and stacks share: docs/images.md. A registryMirror takes its place. A change makes the clusters anew",
     default: true,
     runtimes: ["k3d"],
   },

@@ -80,7 +80,7 @@ export interface Settings {
    * Example: `https://registry.example.com/mirror`
    */
   registryMirror?: string;
-  /** k3d: whether images are pulled through the cache of this machine, if there is no `registryMirror`. */
+  /** k3d: whether images are pulled through the image cache of this machine, if there is no `registryMirror`. */
   imageCache: boolean;
   /** k3d: certificates of private authorities that the nodes trust. */
   caFile?: string;

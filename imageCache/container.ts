@@ -98,7 +98,7 @@ export async function startCache({ network, caFile, pulls = true }: CacheUse = {
     });
     return undefined;
   } catch (error) {
-    return `images are pulled without the cache: ${(error as Error).message}`;
+    return `images are pulled without the image cache: ${(error as Error).message}`;
   }
 }
 

@@ -35,8 +35,8 @@ export interface K3dOptions {
   /** URL of a registry, with a path if needed, that every image is pulled through. Default: none */
   registryMirror?: string;
   /**
-   * Whether images are pulled through a cache on this machine, which all clusters share: docs/images.md. Never with a
-   * `registryMirror`. Default: true
+   * Whether images are pulled through the image cache of this machine, which all clusters share: docs/images.md. Never
+   * with a `registryMirror`. Default: true
    */
   imageCache?: boolean;
   /**

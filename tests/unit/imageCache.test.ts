@@ -1,4 +1,4 @@
-/** The cache of images: what nodes and the cache are told, and when it is started and connected. */
+/** The image cache: what nodes and the image cache are told, and when it is started and connected. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -100,7 +100,7 @@ void describe("the cache's container", () => {
     void test(`says why it is not used: ${name}`, async () => {
       docker.answer(answers);
       const problem = await startCache({ network: "mesh" });
-      assert.match(problem ?? "", /^images are pulled without the cache: /);
+      assert.match(problem ?? "", /^images are pulled without the image cache: /);
       assert.match(problem ?? "", expected);
       assert.ok(!docker.calls().some((call) => /^(run|container rm)/.test(call)));
     });

@@ -12,7 +12,7 @@ export function registriesFile(name: string): string {
   return path.join(clusterDirectory(name), "registries.yaml");
 }
 
-/** Whether the nodes of a new cluster pull images through the cache of this machine. */
+/** Whether the nodes of a new cluster pull images through the image cache of this machine. */
 export function usesCache({ registryMirror, imageCache = true }: Pick<K3dSpec, "registryMirror" | "imageCache">) {
   return imageCache && registryMirror === undefined;
 }

@@ -29,7 +29,7 @@ export interface K3dSpec extends LocalSpec {
   images: string[];
   /** URL of a registry (and path in it) that every image is pulled through. */
   registryMirror?: string;
-  /** Whether images are pulled through the cache of this machine, if there is no `registryMirror`. Default: true */
+  /** Whether images are pulled through the image cache of this machine, if there is no `registryMirror`. Default: true */
   imageCache?: boolean;
   /** Certificates of private authorities. The path starts from the project's directory. Default: none */
   caFile?: { path: string; sha256: string };
