@@ -1,5 +1,5 @@
 /**
- * Compares the writes that etcd acknowledged with those that it still has, and tells how long it had no leader.
+ * Compares the writes that etcd acknowledged with those that it still has, and tells how long it had no leader and took no write.
  * Run it with: node --import tsx examples/etcd/check.ts [stack]
  */
 import { physicalNameOf } from "../../config/physicalName";
@@ -49,29 +49,29 @@ async function storedRevisions(): Promise<Map<string, number>> {
   return new Map(kvs.map(({ key, mod_revision }) => [Buffer.from(key, "base64").toString(), mod_revision]));
 }
 
-/** The times, in seconds, for which etcd-0 of north knew no leader. */
-async function leaderless(): Promise<{ at: number; seconds: number }[]> {
-  let since: number | undefined;
-  return (await logOf("etcd-0", "etcd")).flatMap(({ at, text }) => {
-    if (/ lost leader /.test(text)) since ??= at;
-    if (since === undefined || !/ (elected|changed) leader /.test(text)) return [];
-    const gap = { at: since, seconds: (at - since) / 1000 };
-    since = undefined;
-    return [gap];
-  });
+/** When etcd-0 of north learned of a new leader, and since when its log tells: a container's log begins with it. */
+async function elections(): Promise<{ since: number; at: number[] }> {
+  const log = await logOf("etcd-0", "etcd");
+  const at = log.filter(({ text }) => / (elected|changed) leader /.test(text)).map((line) => line.at);
+  return { since: log[0]?.at ?? Date.now(), at };
 }
 
 const clock = (at: number) => new Date(at).toISOString().slice(11, 23);
 
 async function main(): Promise<void> {
   const writes = await acknowledgedWrites();
-  const [stored, gaps] = await Promise.all([storedRevisions(), leaderless()]);
+  const [stored, elected] = await Promise.all([storedRevisions(), elections()]);
   const [first, last] = [writes[0], writes.at(-1)];
   if (!first || !last) throw new UserError("the log of deploy/writer has no acknowledged write");
   const lost = writes.filter(({ key, revision }) => stored.get(key) !== revision);
   for (const { key, revision } of lost) console.log(`${key}: acknowledged ${revision}, stored ${stored.get(key)}`);
   console.log(`${writes.length} acknowledged writes from ${clock(first.at)} to ${clock(last.at)}, ${lost.length} lost`);
-  for (const { at, seconds } of gaps) console.log(`no leader for ${seconds.toFixed(1)} s from ${clock(at)}`);
+  // A member misses its leader only after --election-timeout. The last acknowledged write shows that the leader was there.
+  for (const at of elected.at) {
+    const { at: from } = writes.filter((write) => write.at <= at).at(-1) ?? { at };
+    console.log(`no leader for at most ${((at - from) / 1000).toFixed(1)} s from ${clock(from)}`);
+  }
+  console.log(`leaders are known since ${clock(elected.since)}, when etcd-0 of north started`);
   const pauses = writes.slice(1).map(({ at }, i) => ({ at: (writes[i] as Acknowledged).at, until: at }));
   for (const { at, until } of pauses.filter((pause) => pause.until - pause.at >= 1000))
     console.log(`no acknowledged write for ${((until - at) / 1000).toFixed(1)} s from ${clock(at)}`);
