@@ -141,8 +141,12 @@ export class Linkerd extends pulumi.ComponentResource {
     );
     const controlPlane = installChart(
       `${name}-control-plane`,
-      { objects: controlPlaneObjects ?? [], texts: { trustBundle, ...bundles } },
-      { parent: this, dependsOn: [crds, ...certificates, sourcesOf(pulumi.output(imagesReady))] },
+      {
+        objects: controlPlaneObjects ?? [],
+        texts: { trustBundle, ...bundles },
+        podsAfter: sourcesOf(pulumi.output(imagesReady)),
+      },
+      { parent: this, dependsOn: [crds, ...certificates] },
     );
     const answering =
       webhookFailurePolicy === "Fail"

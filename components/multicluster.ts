@@ -130,9 +130,9 @@ export class Multicluster extends pulumi.ComponentResource {
     const linkerdReady = plainPart(linkerd, ({ ready }) => ready);
     const chart = installChart(
       `${name}-multicluster`,
-      { objects },
       // Its pods are meshed and its policies validated: both need a control plane that is ready.
-      { parent: this, dependsOn: [namespace, sourcesOf(linkerdReady)] },
+      { objects, podsAfter: sourcesOf(linkerdReady) },
+      { parent: this, dependsOn: [namespace] },
     );
     this.gatewayAddress = pulumi.output(args.gateway ?? gatewayAddress(chart, clusterName));
     const ports = gatewayPorts(chartValues);

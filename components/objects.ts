@@ -5,6 +5,8 @@ export interface ObjectsArgs {
   objects: Manifest[];
   /** More options for an object's resource. */
   optionsOf?: (object: Manifest) => pulumi.CustomResourceOptions;
+  /** What `others` and `pods` wait for besides: see `parts`. Default: nothing */
+  podsAfter?: pulumi.Input<pulumi.Resource>;
 }
 
 /** Parts of a set of objects, in creation order, each with the parts that must exist before it. */
@@ -47,15 +49,17 @@ function partOf({ kind }: Manifest): Part {
 export class Objects extends pulumi.ComponentResource {
   private readonly made: { object: Manifest; resource: KubernetesResource }[] = [];
 
-  constructor(name: string, { objects, optionsOf }: ObjectsArgs, opts: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { objects, optionsOf, podsAfter }: ObjectsArgs, opts: pulumi.ComponentResourceOptions) {
     // Older states have the objects under these types.
     const aliases = [{ type: "kubernetes:yaml/v2:ConfigGroup" }, { type: "kubernetes:helm.sh/v4:Chart" }];
     super("mesh:index:Objects", name, {}, pulumi.mergeOptions(opts, { aliases }));
     for (const part of partNames) {
       const waitsFor: string[] = parts[part].waitsFor;
-      const dependsOn = this.made.flatMap(({ object, resource }) =>
+      const dependsOn: pulumi.Input<pulumi.Resource>[] = this.made.flatMap(({ object, resource }) =>
         waitsFor.includes(partOf(object)) ? [resource] : [],
       );
+      // Linkerd's webhooks look at both.
+      if (podsAfter && (part === "others" || part === "pods")) dependsOn.push(podsAfter);
       for (const object of objects.filter((object) => partOf(object) === part)) {
         const aliases = formerNames(name, object).map((former) => ({ name: former }));
         const own = pulumi.mergeOptions({ parent: this, dependsOn, aliases }, optionsOf?.(object) ?? {});

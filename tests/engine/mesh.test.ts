@@ -238,7 +238,7 @@ test("state: every resource waits for what it needs", async () => {
     "command:local:Command mesh-east-crds",
     "kubernetes:core/v1:Namespace mesh-east",
   );
-  before(chart("mesh-east-multicluster"), identity("east"));
+  before(gateway, identity("east"));
   before(gateway, "kubernetes:core/v1:ServiceAccount mesh-east-multicluster:linkerd-multicluster/linkerd-gateway");
   before(chart("mesh-west-workloads"), identity("west"));
   before(
