@@ -2,6 +2,7 @@ import { say, UserError } from "../lib/run";
 import { existingStackEnvironment, stackState, update } from "../stacks/stack";
 import { chooseRuntime, readStackFile } from "../stacks/stackFile";
 import { newCommand, parse, stackName } from "../lib/commandLine";
+import { exclusiveUpdate } from "../stacks/exclusiveUpdate";
 import { start } from "./start";
 
 /** `npm run rebuild -- <stack> <cluster>`: deletes one cluster and creates it again. */
@@ -29,12 +30,14 @@ export async function run(words: string[]): Promise<number> {
   if (!JSON.stringify(await stackState(stack, env)).includes(claim)) {
     throw new UserError(`stack ${stack} has no cluster ${cluster} yet. Next: npm start -- ${stack}`);
   }
-  say(`Deleting cluster ${cluster} of stack ${stack} and all that depends on it, then creating it again`);
-  const target = `**Cluster$command:local:Command::mesh-${cluster}-claim`;
-  const code = await update("destroy", stack, ["--target", target, "--target-dependents"], {
-    ...env,
-    // The provider would otherwise fail to delete objects in a cluster that no longer exists.
-    PULUMI_K8S_DELETE_UNREACHABLE: "true",
+  return exclusiveUpdate(stack, `npm run rebuild -- ${stack} ${cluster}`, async () => {
+    say(`Deleting cluster ${cluster} of stack ${stack} and all that depends on it, then creating it again`);
+    const target = `**Cluster$command:local:Command::mesh-${cluster}-claim`;
+    const code = await update("destroy", stack, ["--target", target, "--target-dependents"], {
+      ...env,
+      // The provider would otherwise fail to delete objects in a cluster that no longer exists.
+      PULUMI_K8S_DELETE_UNREACHABLE: "true",
+    });
+    return code === 0 ? start(stack) : code;
   });
-  return code === 0 ? start(stack) : code;
 }

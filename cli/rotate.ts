@@ -8,6 +8,7 @@ import { newCommand, parse, takesStack } from "../lib/commandLine";
 import { enterStack } from "./enterStack";
 import { start } from "./start";
 import { say, UserError } from "../lib/run";
+import { exclusiveUpdate } from "../stacks/exclusiveUpdate";
 import { project, readStackFile } from "../stacks/stackFile";
 
 /** One update of a rotation: its settings, and the state it leads to. */
@@ -21,6 +22,8 @@ export interface Generations {
   trustAnchors: number[];
   issuerGeneration: number;
 }
+
+type Kind = "issuers" | "anchor";
 
 /** New issuers and webhook certificates under the existing anchor. */
 export function issuerSteps({ issuerGeneration }: Generations): RotationStep[] {
@@ -62,7 +65,11 @@ export async function run(words: string[]): Promise<number> {
     "npm run rotate -- issuers": "new issuers under the same trust anchor (about a minute on k3d)",
     "npm run rotate -- anchor dev": "a new trust anchor, in four updates (about five minutes on k3d)",
   }).addArgument(new Argument("<certificates>", "what is renewed").choices(["issuers", "anchor"]));
-  const [kind, stack] = parse(takesStack(command), words).args as ["issuers" | "anchor", string];
+  const [kind, stack] = parse(takesStack(command), words).args as [Kind, string];
+  return exclusiveUpdate(stack, `npm run rotate -- ${kind} ${stack}`, () => rotate(kind, stack));
+}
+
+async function rotate(kind: Kind, stack: string): Promise<number> {
   const stepsOf = { issuers: issuerSteps, anchor: anchorSteps }[kind];
   const { file, get } = readStackFile(stack);
   const steps = stepsOf({

@@ -9,6 +9,7 @@ import { follow } from "../status/follow";
 import type { MeshStatus } from "../status/model";
 import { statusText } from "../status/text";
 import { stackEnvironment } from "../stacks/environment";
+import { exclusiveUpdate } from "../stacks/exclusiveUpdate";
 import { createStack, runningStack, stackExists } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 import { toolsFor } from "../tools/tools";
@@ -45,10 +46,11 @@ export function run(words: string[]): Promise<number> {
 export async function start(stack: string, asked?: string, flags: string[] = []): Promise<number> {
   const runtime = chooseRuntime(stack, asked);
   const env = await stackEnvironment(stack, runtime);
-  if (!(await stackExists(stack, env))) await createStack(stack, env);
-
   const began = Date.now();
-  const code = await bringUp(stack, flags, env);
+  const code = await exclusiveUpdate(stack, `npm start -- ${stack}`, async () => {
+    if (!(await stackExists(stack, env))) await createStack(stack, env);
+    return bringUp(stack, flags, env);
+  });
   if (code !== 0) {
     say(
       `Stack ${stack} is not up: see above. Next: npm start -- ${stack} goes on where it stopped; npm stop -- ${stack}`,

@@ -1,6 +1,7 @@
 import { defaultStack, newCommand, parse, takesStack } from "../lib/commandLine";
 import { say } from "../lib/run";
 import { environmentWithoutCharts } from "../stacks/environment";
+import { exclusiveUpdate } from "../stacks/exclusiveUpdate";
 import { isKnownAbsent, stackExists, update } from "../stacks/stack";
 import { chooseRuntime } from "../stacks/stackFile";
 import { pulumiFlags, takesPulumiFlags } from "./pulumiFlags";
@@ -18,7 +19,7 @@ export async function run(words: string[]): Promise<number> {
   const runtime = chooseRuntime(stack);
   const env = await environmentWithoutCharts(runtime);
   if (!(await stackExists(stack, env))) return nothingToDo(stack);
-  const code = await update("destroy", stack, flags, env);
+  const code = await exclusiveUpdate(stack, `npm stop -- ${stack}`, () => update("destroy", stack, flags, env));
   if (code !== 0) {
     say(`Stack ${stack} is not down: see above. Next: npm stop -- ${stack}`);
     return code;

@@ -38,8 +38,7 @@ export async function drill(told: DrillArguments): Promise<number> {
   try {
     return await alone(stack.name, async () => {
       await restoreLeft(stack);
-      const doing = told.chosen.length === 1 ? `drill ${told.chosen[0]}` : "drills";
-      return withoutUpdates(stack.name, doing, () => runAll(told, stack, clusters, stop.signal));
+      return withoutUpdates(stack.name, commandOf(stack.name, told), () => runAll(told, stack, clusters, stop.signal));
     });
   } catch (error) {
     if (!(error instanceof Interrupted)) throw error;
@@ -49,13 +48,17 @@ export async function drill(told: DrillArguments): Promise<number> {
   }
 }
 
+/** Example: `npm run drill -- gateway dev` */
+function commandOf(stack: string, { chosen }: Pick<DrillArguments, "chosen">): string {
+  return `npm run drill -- ${chosen.length === 1 ? chosen[0] : "--all"} ${stack}`;
+}
+
 /** @throws UserError for clusters of the user's own, unless the flag is given */
 export function refuseExisting({ name, runtime }: Pick<Stack, "name" | "runtime">, told: DrillArguments): void {
   if (runtime !== "existing" || told.breakExisting) return;
-  const which = told.chosen.length === 1 ? `${told.chosen[0]} ${name}` : `--all ${name}`;
   throw new UserError(
     `stack ${name} runs in clusters of yours, and a drill breaks them on purpose; nothing was done. ` +
-      `Next: npm run drill -- ${which} --break-existing, if nobody needs them now`,
+      `Next: ${commandOf(name, told)} --break-existing, if nobody needs them now`,
   );
 }
 

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 import { say, UserError } from "../lib/run";
 import { hasLogin } from "../tools/pulumiHome";
-import { locksDirectory, recoverFromCrash } from "./crashRecovery";
+import { recoverFromCrash } from "./crashRecovery";
+import { locksDirectory } from "./engineLocks";
+import { exclusiveUpdate, newLock, othersUpdate } from "./exclusiveUpdate";
 
 /**
  * Runs `work` while no update of the stack can run, neither by an npm script nor by pulumi itself. It holds the engine's
@@ -12,38 +13,27 @@ import { locksDirectory, recoverFromCrash } from "./crashRecovery";
  *
  * A backend of the user's own cannot be locked from here. This is said, and the work runs.
  *
- * @param doing why the stack is locked. Example: `drill gateway`
+ * @param command what locks the stack. Example: `npm run drill -- gateway dev`
  * @throws UserError when an update runs
- * @example await withoutUpdates("dev", "drill gateway", () => runDrill());
+ * @example await withoutUpdates("dev", "npm run drill -- gateway dev", () => runDrill());
  */
-export async function withoutUpdates<T>(stack: string, doing: string, work: () => Promise<T>): Promise<T> {
-  if (hasLogin()) {
-    say(`${doing}: your own Pulumi backend cannot be locked from here. Start no update of stack ${stack} meanwhile`);
-    return work();
-  }
-  await recoverFromCrash(stack);
-  const directory = locksDirectory(stack);
-  const file = path.join(directory, `${randomUUID()}.json`);
-  const refuseOthers = (): void => {
-    const others = fs.readdirSync(directory).filter((name) => name.endsWith(".json") && name !== path.basename(file));
-    if (others.length > 0) {
-      throw new UserError(`${doing}: an update of stack ${stack} runs, nothing was done. Next: wait for its end`);
+export function withoutUpdates<T>(stack: string, command: string, work: () => Promise<T>): Promise<T> {
+  return exclusiveUpdate(stack, command, async () => {
+    if (hasLogin()) {
+      say(`Your own Pulumi backend cannot be locked from here. Start no update of stack ${stack} meanwhile`);
+      return work();
     }
-  };
-  fs.mkdirSync(directory, { recursive: true });
-  refuseOthers();
-  const content = {
-    pid: process.pid,
-    username: os.userInfo().username,
-    hostname: os.hostname(),
-    timestamp: new Date(),
-  };
-  fs.writeFileSync(file, JSON.stringify(content));
-  try {
-    // An engine that looked at the same moment finds this lock now, or this finds the engine's.
-    refuseOthers();
-    return await work();
-  } finally {
-    fs.rmSync(file, { force: true });
-  }
+    await recoverFromCrash(stack);
+    const file = path.join(locksDirectory(stack), `${randomUUID()}.json`);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, JSON.stringify({ ...newLock(), command }));
+    try {
+      // An engine that looked at the same moment finds this lock now, or this finds the engine's.
+      const refused = othersUpdate(stack, command);
+      if (refused) throw new UserError(refused);
+      return await work();
+    } finally {
+      fs.rmSync(file, { force: true });
+    }
+  });
 }

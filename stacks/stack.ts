@@ -8,6 +8,7 @@ import { hasLogin } from "../tools/pulumiHome";
 import { capture, type Environment, run, say, UserError } from "../lib/run";
 import { parseStack, type Stack } from "../verify/stack";
 import { recoverFromCrash } from "./crashRecovery";
+import { othersUpdate } from "./exclusiveUpdate";
 import { environmentWithoutCharts } from "./environment";
 import { chooseRuntime, configFlags, copies, project } from "./stackFile";
 
@@ -40,7 +41,7 @@ export async function existingStackEnvironment(stack: string): Promise<Environme
   return env;
 }
 
-/** Creates the stack in the backend. */
+/** Creates the stack in the backend if it is not there. */
 export async function createStack(stack: string, env: Environment): Promise<void> {
   const args = ["stack", "init", stack, "--no-select", "--non-interactive"];
   let cwd = root;
@@ -50,6 +51,8 @@ export async function createStack(stack: string, env: Environment): Promise<void
     fs.copyFileSync(path.join(root, "Pulumi.yaml"), path.join(cwd, "Pulumi.yaml"));
   }
   const { code, stderr } = await capture("pulumi", args, { env, cwd });
+  // Somebody else has created it in the meantime.
+  if (code !== 0 && /already exists/.test(stderr)) return;
   if (code !== 0) throw new UserError(`pulumi stack init ${stack} failed: ${stderr.trim()}`);
   say(`Created stack ${stack} in ${env.PULUMI_BACKEND_URL ?? "your pulumi login's backend"}`);
 }
@@ -97,6 +100,7 @@ export const withoutCheckpoints: Environment = {
  * pod that it waits for will not become ready.
  *
  * @param how additional environment variables. They are printed with the command.
+ * @throws UserError when somebody else's update of the stack runs
  */
 export async function update(
   verb: "up" | "destroy",
@@ -118,7 +122,11 @@ export async function update(
       env: { ...env, ...how, PULUMI_DEBUG_COMMANDS: "true" },
       interrupt: watch.faultFound,
     });
-    if (code !== 0) for (const line of watch.lastWords()) say(line);
+    if (code === 0) return code;
+    // The engine's own message advises `pulumi cancel` while the other update runs.
+    const refused = othersUpdate(stack, `npm ${verb === "up" ? "start" : "stop"} -- ${stack}`);
+    if (refused) throw new UserError(refused);
+    for (const line of watch.lastWords()) say(line);
     return code;
   } finally {
     watch.end();
