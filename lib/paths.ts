@@ -35,6 +35,11 @@ export function ownKubeconfig(name: string): string {
   return path.join(clusterDirectory(name), "kubeconfig");
 }
 
+/** The file with the host ports that a local cluster needs. */
+export function claimedPortsFile(name: string): string {
+  return path.join(clusterDirectory(name), "ports.json");
+}
+
 /** The file that names the stack a local cluster belongs to. */
 export function ownerFile(name: string): string {
   return path.join(clusterDirectory(name), "owner");

@@ -1,4 +1,4 @@
-/** Several people at one stack. */
+/** Several people at one stack, or at several stacks that want the same ports. */
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -74,4 +74,25 @@ test("while pulumi, run by hand, updates the stack, npm start and npm stop say s
   assert.match((await stack.script("start", "alice")).output, refusal("pulumi", "npm start -- alice"));
   const { ok, output } = await update;
   assert.ok(ok, output);
+});
+
+test("a stack that wants another stack's ports is told whose they are, by a preview too", async () => {
+  const bob = await single("bob", { "mesh:portBase": 21_000 });
+  const carol = await single("carol", { "mesh:portBase": 21_003 });
+  try {
+    const outcomes = await Promise.all([bob, carol].map((each) => each.script("start", each.name)));
+    const [winner, loser] = outcomes[0]?.ok ? [bob, carol] : [carol, bob];
+    assert.deepEqual(outcomes.map(({ ok }) => ok).sort(), [false, true], outcomes.map(({ output }) => output).join());
+    const told =
+      `which cluster ${loser.name}-east needs, belongs to cluster ${winner.name}-east of stack ${winner.name} of ` +
+      `${winner.checkout}. Next: pulumi config set portBase <another>`;
+    assert.ok(
+      outcomes.some(({ output }) => output.includes(told)),
+      outcomes.find(({ ok }) => !ok)?.output,
+    );
+    const preview = await loser.preview();
+    assert.ok(!preview.ok && preview.output.includes(told), preview.output);
+  } finally {
+    for (const each of [bob, carol]) await each.end();
+  }
 });

@@ -1,10 +1,11 @@
 import * as fs from "node:fs/promises";
+import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isPortTaken } from "../../../lib/ports";
 import { isReady, servesCustomResources } from "./apiServer";
 import { exists, writePrivately } from "../../../lib/files";
 import { exclusively } from "../../../lib/locks";
-import { clusterDirectory, ownerFile, ownKubeconfig } from "../../../lib/paths";
+import { claimedPortsFile, clusterDirectory, ownerFile, ownKubeconfig } from "../../../lib/paths";
 import { UserError } from "../../../lib/run";
 import type { LocalSpec } from "./spec";
 
@@ -59,7 +60,7 @@ export async function problem(
   const refused = refusal(runtime, spec.name, found, owner);
   if (refused) return refused;
   if (found) return undefined;
-  if (!(await wasMade(spec.name, owner))) return portProblem(spec);
+  if (!(await wasMade(spec.name, owner))) return portProblem(spec, owner);
   return `${runtime.name} cluster ${spec.name}, which this stack made, is gone. Next: ${rebuild}`;
 }
 
@@ -103,13 +104,18 @@ export async function refuseOthers(runtime: LocalRuntime, name: string, owner: s
 }
 
 /**
- * Records the name as this stack's.
+ * Records the name and the ports as this stack's.
  *
  * @throws Error when the cluster is someone else's, or a port is taken
  */
 export async function claim(runtime: LocalRuntime, spec: LocalSpec, owner: string): Promise<void> {
-  if (!(await refuseOthers(runtime, spec.name, owner))) await awaitPorts(spec);
-  await writePrivately(ownerFile(spec.name), owner);
+  const found = await refuseOthers(runtime, spec.name, owner);
+  // One at a time: of two stacks that start together, the second must see the ports of the first.
+  await exclusively(path.join(path.dirname(clusterDirectory(spec.name)), "claims"), async () => {
+    if (!found) await awaitPorts(spec, owner);
+    await writePrivately(ownerFile(spec.name), owner);
+    await writePrivately(claimedPortsFile(spec.name), JSON.stringify(spec.ports));
+  });
 }
 
 /** Whether deletion may clear the name. A cluster that now belongs to someone else counts as deleted for this stack. */
@@ -123,10 +129,10 @@ export async function mayClear(runtime: LocalRuntime, name: string, owner: strin
  *
  * @throws Error naming the port that is taken after ten seconds
  */
-async function awaitPorts(spec: LocalSpec): Promise<void> {
+async function awaitPorts(spec: LocalSpec, owner: string): Promise<void> {
   const end = Date.now() + 10_000;
   for (;;) {
-    const taken = await portProblem(spec);
+    const taken = await portProblem(spec, owner);
     if (!taken) return;
     if (Date.now() > end) throw new UserError(taken);
     await sleep(200);
@@ -134,8 +140,16 @@ async function awaitPorts(spec: LocalSpec): Promise<void> {
 }
 
 /** Why a port is not free, or undefined. */
-async function portProblem(spec: LocalSpec): Promise<string | undefined> {
+async function portProblem(spec: LocalSpec, owner: string): Promise<string | undefined> {
+  const claims = await claimsOfOthers(spec.name, owner);
   for (const port of spec.ports) {
+    const claim = claims.find(({ ports }) => ports.includes(port));
+    if (claim) {
+      return (
+        `port ${port}, which cluster ${spec.name} needs, belongs to cluster ${claim.cluster} of ${claim.owner}. ` +
+        "Next: pulumi config set portBase <another> (or another port in the setting ports), or take that stack down"
+      );
+    }
     if (await isPortTaken(port)) {
       return (
         `port ${port}, which cluster ${spec.name} needs, is taken by another program. ` +
@@ -144,6 +158,19 @@ async function portProblem(spec: LocalSpec): Promise<string | undefined> {
     }
   }
   return undefined;
+}
+
+/** The ports that clusters of other stacks have claimed. Nothing listens there until such a cluster has started. */
+async function claimsOfOthers(name: string, owner: string) {
+  const directories = await fs.readdir(path.dirname(clusterDirectory(name))).catch(() => []);
+  const claims: { cluster: string; owner: string; ports: number[] }[] = [];
+  for (const cluster of directories.filter((other) => other !== name)) {
+    const read = (file: string) => fs.readFile(file, "utf8").catch(() => undefined);
+    const [by, ports] = [await read(ownerFile(cluster)), await read(claimedPortsFile(cluster))];
+    if (by === undefined || by === owner || ports === undefined) continue;
+    claims.push({ cluster, owner: by, ports: JSON.parse(ports) as number[] });
+  }
+  return claims;
 }
 
 async function wasMade(name: string, owner: string): Promise<boolean> {
