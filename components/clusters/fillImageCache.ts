@@ -30,7 +30,12 @@ export async function fillImageCache(
     const { caFile } = settings;
     // The creation of a cluster connects its network. A pull could last longer than an update that makes no cluster.
     const problem = await startCache(isNew ? { caFile } : { caFile, network: plan.network, pulls: false });
-    if (!problem && isNew) await prefetch(images(), AbortSignal.timeout(prefetchTimeout));
+    if (!problem && isNew) {
+      const wanted = images();
+      const kept = await prefetch(wanted, AbortSignal.timeout(prefetchTimeout));
+      const missing = wanted.filter((image) => !kept.includes(image));
+      if (missing.length > 0) await pulumi.log.debug(`image cache: could not get ${missing.join(", ")}`);
+    }
     // The creation of a cluster reports it too.
     if (problem && !isNew) await pulumi.log.warn(problem);
   } catch (error) {
