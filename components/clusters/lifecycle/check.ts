@@ -5,7 +5,7 @@ import { isPortTaken } from "../../../lib/ports";
 import { isReady, servesCustomResources } from "./apiServer";
 import { exists, writePrivately } from "../../../lib/files";
 import { exclusively } from "../../../lib/locks";
-import { claimedPortsFile, clusterDirectory, ownerFile, ownKubeconfig } from "../../../lib/paths";
+import { cacheDirectory, claimedPortsFile, clusterDirectory, ownerFile, ownKubeconfig } from "../../../lib/paths";
 import { UserError } from "../../../lib/run";
 import type { LocalSpec } from "./spec";
 
@@ -111,7 +111,7 @@ export async function refuseOthers(runtime: LocalRuntime, name: string, owner: s
 export async function claim(runtime: LocalRuntime, spec: LocalSpec, owner: string): Promise<void> {
   const found = await refuseOthers(runtime, spec.name, owner);
   // One at a time: of two stacks that start together, the second must see the ports of the first.
-  await exclusively(path.join(path.dirname(clusterDirectory(spec.name)), "claims"), async () => {
+  await exclusively(path.join(cacheDirectory(), "claims"), async () => {
     if (!found) await awaitPorts(spec, owner);
     await writePrivately(ownerFile(spec.name), owner);
     await writePrivately(claimedPortsFile(spec.name), JSON.stringify(spec.ports));
