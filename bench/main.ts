@@ -3,12 +3,13 @@ import * as path from "node:path";
 import { InvalidArgumentError } from "commander";
 import { listOf, newCommand, parse, wholeNumber, writableFile } from "../lib/commandLine";
 import { root, stateDirectory } from "../lib/paths";
+import { dockerProblem } from "../components/clusters/lifecycle/k3d";
 import { chooseCharts } from "../tools/charts";
 import { prepareTools, searching } from "../tools/prepare";
 import { capture, say, UserError } from "../lib/run";
 import { readStackFile } from "../stacks/stackFile";
 import { Lab } from "./lab";
-import { measures } from "./measures";
+import { measures, onK3d } from "./measures";
 import { plot, type Series } from "./plot";
 import { machine, type Row, rowsOf, table } from "./report";
 import { Results } from "./results";
@@ -20,34 +21,46 @@ export interface BenchArguments {
   json?: string;
   plot: string;
   charts?: string;
+  nodeImage?: string;
 }
 
 /**
- * `npm run bench [-- --rounds N] [--only preview|rehearsal|growth] [--json FILE] [--plot FILE.svg] [--charts DIRECTORY]`
+ * `npm run bench [-- --rounds N] [--only MEASURE] [--json FILE] [--plot FILE.svg] [--charts DIRECTORY] [--node-image IMAGE]`
  *
  * Measures its own stacks, in a temporary directory. Linux only: CPU time and memory are read from /proc.
  */
 export async function run(args: string[]): Promise<number> {
-  const { rounds, only, json, plot: picture, charts: chartDirectory } = parseArguments(args);
+  const { rounds, only, json, plot: picture, charts: chartDirectory, nodeImage } = parseArguments(args);
   if (process.platform !== "linux") throw new UserError(`bench reads /proc, which ${process.platform} does not have`);
   if (only.includes("rehearsal")) await needKubectlAndOpenssl();
-  const tools = searching(await prepareTools("kwok"));
+  const runtimes = [...new Set(only.map((name) => (onK3d.includes(name) ? "k3d" : "kwok")))];
+  const docker = runtimes.includes("k3d") && (await dockerProblem());
+  if (docker) throw new UserError(docker);
+  const tools = searching(await prepareTools(...runtimes));
   const chosen = chartDirectory
     ? { MESH_CHART_DIRECTORY: chartDirectory }
-    : await chooseCharts("kwok", readStackFile("rehearsal").get);
+    : await chooseCharts(runtimes.includes("k3d") ? "k3d" : "kwok", readStackFile("rehearsal").get);
 
   const before = machine();
   const results = new Results();
   const lab = new Lab({ ...tools, ...chosen });
   say(`Measuring in ${lab.directory}, ${rounds} rounds, load ${before.load}`);
   try {
-    for (const name of only) await measures[name]?.(lab, rounds, results);
+    for (const name of only) await measures[name]?.(lab, rounds, results, { nodeImage });
   } finally {
     // Reports the figures even after a failure.
     const rows = rowsOf(results);
     console.log(`${before.cores} x ${before.cpu}, ${before.memoryGiB} GiB, ${before.system}, Node.js ${before.node}`);
     console.log(`Load before ${before.load}, after ${machine().load}\n\n${table(rows, results)}`);
-    if (json) writeJson(json, { machine: before, loadAfter: machine().load, rows, states: [...results.states] });
+    if (json)
+      writeJson(json, {
+        machine: before,
+        loadAfter: machine().load,
+        rows,
+        states: [...results.states],
+        nodes: [...results.nodes],
+        notes: results.notes,
+      });
     const growth = growthOf(rows, results);
     if (growth.length > 0) {
       fs.mkdirSync(path.dirname(picture), { recursive: true });
@@ -62,6 +75,7 @@ export async function run(args: string[]): Promise<number> {
 /** @throws UserError naming the flag, its value and what is allowed */
 export function parseArguments(words: string[]): BenchArguments {
   const names = Object.keys(measures);
+  const usual = names.filter((name) => !onK3d.includes(name));
   const command = newCommand(
     "bench",
     "Measure what a user waits for, on stacks in a temporary directory. Linux only.",
@@ -71,16 +85,21 @@ export function parseArguments(words: string[]): BenchArguments {
     },
   )
     .option("--rounds <number>", "how often each figure is measured", wholeNumber(1), 3)
-    .option("--only <measure>", `only these, repeatable: ${names.join(", ")}`, listOf(names))
+    .option(
+      "--only <measure>",
+      `only these, repeatable: ${names.join(", ")}; default: ${usual.join(", ")}`,
+      listOf(names),
+    )
     .option("--json <file>", "write the figures as JSON", writableFile)
     .option("--plot <file.svg>", "where the picture goes", path.relative(".", path.join(stateDirectory, "bench.svg")))
     .option(
       "--charts <directory>",
       "Linkerd's three charts as folders, instead of those that the settings name",
       charts,
-    );
+    )
+    .option("--node-image <image>", "image of k3d's nodes, instead of the one k3d was released with");
   const { options } = parse<Omit<BenchArguments, "only"> & { only?: string[] }>(command, words);
-  const { only = names, json, plot: picture } = options;
+  const { only = usual, json, plot: picture } = options;
   return { ...options, only, json: json === undefined ? undefined : path.resolve(json), plot: path.resolve(picture) };
 }
 

@@ -2,31 +2,33 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseAllDocuments } from "yaml";
 import { root } from "../lib/paths";
-import { say, UserError } from "../lib/run";
-import { freePorts } from "../lib/ports";
+import { UserError } from "../lib/run";
+import { measureDevelopers } from "./developers";
+import { measureK3dGrowth } from "./k3dGrowth";
 import type { Lab } from "./lab";
 import { type Cost, measure } from "./measure";
 import { render, write } from "./render";
 import type { Results } from "./results";
+import { rehearsalConfig, tell } from "./steps";
+
+export interface MeasureOptions {
+  /** Image of k3d's nodes. Default: the one k3d was released with */
+  nodeImage?: string;
+}
+
+type Measure = (lab: Lab, rounds: number, results: Results, options: MeasureOptions) => Promise<void>;
 
 /** The measurements, by the names for --only. Each adds its figures to the results, once per round. */
-export const measures: Record<string, (lab: Lab, rounds: number, results: Results) => Promise<void>> = {
+export const measures: Record<string, Measure> = {
   preview: measurePreviews,
   rehearsal: measureRehearsal,
   growth: measureGrowth,
+  developers: measureDevelopers,
+  k3d: measureK3dGrowth,
 };
 
-/** kwok needs six ports per cluster: plan.ts. */
-const portsPerCluster = 6;
-
-async function rehearsalConfig(clusters: string[], manifests: string): Promise<Record<string, unknown>> {
-  return {
-    "mesh:runtime": "kwok",
-    "mesh:clusters": clusters,
-    "mesh:manifests": manifests,
-    "mesh:portBase": await freePorts(clusters.length * portsPerCluster),
-  };
-}
+/** Measures that need Docker. They run only when they are named. */
+export const onK3d = ["k3d"];
 
 /** No-op previews of an empty program and of the rehearsal, in turn. */
 async function measurePreviews(lab: Lab, rounds: number, results: Results): Promise<void> {
@@ -102,12 +104,6 @@ async function measureGrowth(lab: Lab, rounds: number, results: Results): Promis
       await step("destroy", stack.pulumi("destroy", "--yes", "--skip-preview"));
     }
   }
-}
-
-async function tell(round: number, figure: string, measured: Promise<Cost>): Promise<Cost> {
-  const cost = await measured;
-  say(`round ${round}: ${figure}: ${cost.seconds.toFixed(1)} s, CPU ${cost.cpu.toFixed(1)} s`);
-  return cost;
 }
 
 /** Changes an annotation on the pods of the first Deployment found. */

@@ -1,5 +1,6 @@
 import * as os from "node:os";
 import type { Cost } from "./measure";
+import { nodesTable } from "./nodes";
 import type { Results } from "./results";
 import { type Spread, spreadOf } from "./statistics";
 
@@ -135,6 +136,7 @@ export function table(rows: Row[], results: Results): string {
       lines.push(`| ${what} | ${(file / 1e6).toFixed(2)} | ${(json / 1e6).toFixed(2)} | ${resources} |`);
     }
   }
+  if (results.nodes.size > 0) lines.push("", ...nodesTable(results.nodes));
   const byName = new Map(rows.map((row) => [row.figure, row]));
   const held = aims.flatMap(({ told, limit, value }) => {
     const measured = value(byName, results);
@@ -142,5 +144,6 @@ export function table(rows: Row[], results: Results): string {
     return [`| ${told} | ${measured.toFixed(2)} | ${limit} | ${measured <= limit ? "kept" : "missed"} |`];
   });
   if (held.length > 0) lines.push("", "| aim | measured | at most | |", "|---|---|---|---|", ...held);
+  if (results.notes.length > 0) lines.push("", ...results.notes);
   return lines.join("\n");
 }

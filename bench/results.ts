@@ -1,4 +1,5 @@
 import type { Cost } from "./measure";
+import type { NodeCost } from "./nodes";
 
 /** Size of a stack's state, bytes. */
 export interface StateSize {
@@ -13,9 +14,16 @@ export interface StateSize {
 export class Results {
   readonly costs = new Map<string, Cost[]>();
   readonly states = new Map<string, StateSize>();
+  readonly nodes = new Map<string, NodeCost[]>();
+  /** Sentences that belong to the figures. */
+  readonly notes: string[] = [];
 
   add(figure: string, cost: Cost): void {
     this.costs.set(figure, [...(this.costs.get(figure) ?? []), cost]);
+  }
+
+  addNodes(mesh: string, cost: NodeCost): void {
+    this.nodes.set(mesh, [...(this.nodes.get(mesh) ?? []), cost]);
   }
 
   /** Keeps only the last size, because rounds differ by a few bytes. */

@@ -6,7 +6,9 @@ import * as path from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { growthOf, parseArguments } from "../../bench/main";
+import { memoryProblem } from "../../bench/k3dGrowth";
 import { measure, type Cost } from "../../bench/measure";
+import { nodesTable, parseCgroup } from "../../bench/nodes";
 import { niceAbove, plot } from "../../bench/plot";
 import { parseStat, roleOf } from "../../bench/processes";
 import { render } from "../../bench/render";
@@ -124,6 +126,39 @@ test("the plot has one panel per cost and one point per number of clusters", () 
   assert.throws(() => plot("x", "y", [{ title: "none", points: [] }]), /none has no points/);
 });
 
+test("nodes are measured without the page cache, by either version of cgroups", () => {
+  const v2 = {
+    "cpu.stat": "usage_usec 2500000\nuser_usec 1",
+    "memory.current": "1000",
+    "memory.stat": "anon 400\nfile 600\nactive_anon 7\ninactive_file 300",
+  };
+  const v1 = {
+    "cpuacct/cpuacct.usage": "2500000000",
+    "memory/memory.usage_in_bytes": "1000",
+    "memory/memory.stat": "rss 1\ninactive_file 2\ntotal_rss 400\ntotal_inactive_file 300",
+  };
+  for (const files of [v2, v1]) {
+    // The container has the files of one version only, but the paths of both are printed.
+    const paths = Object.keys({ ...v2, ...v1 });
+    const shown = paths.map(
+      (file) => `/sys/fs/cgroup/${file}\n${file in files ? `${(files as Record<string, string>)[file]}\n` : ""}`,
+    );
+    assert.deepEqual(parseCgroup(shown.join("")), { processes: 400, workingSet: 700, cpu: 2.5 });
+  }
+});
+
+test("a mesh of k3d clusters is left out if the memory would not hold it", () => {
+  const use = { clusters: 2, processes: 2e9, workingSet: 4 * 2 ** 30, cpu: 60 };
+  assert.equal(memoryProblem(3, use, 8 * 2 ** 30), undefined);
+  assert.equal(
+    memoryProblem(4, use, 8 * 2 ** 30),
+    "4 clusters are left out: they would need 10.0 GiB, and 8.0 GiB are free",
+  );
+  const results = new Results();
+  results.addNodes("2 k3d clusters", { use, idle: 0.25, busy: 0.9 });
+  assert.match(nodesTable(results.nodes).at(-1) ?? "", /^\| 2 k3d clusters \| 1000 \| 2147 \| 60 \| 0\.25 \| 90 % \|$/);
+});
+
 test("an axis ends at the least round number that is enough", () => {
   assert.deepEqual([0, 0.3, 1, 1.1, 4, 7, 80, 120].map(niceAbove), [1, 0.3, 1, 2, 4, 8, 80, 200]);
 });
@@ -186,10 +221,12 @@ test("the shell script refuses an unknown verb", async () => {
 });
 
 test("arguments name what is wrong and what is allowed", () => {
-  assert.deepEqual(parseArguments([]).only, ["preview", "rehearsal", "growth"]);
+  assert.deepEqual(parseArguments([]).only, ["preview", "rehearsal", "growth", "developers"]);
   assert.deepEqual(parseArguments(["--only", "growth", "--rounds", "1"]).only, ["growth"]);
+  const { only, nodeImage } = parseArguments(["--only", "k3d", "--node-image", "rancher/k3s:v1.34.4-k3s1"]);
+  assert.deepEqual([only, nodeImage], [["k3d"], "rancher/k3s:v1.34.4-k3s1"]);
   for (const [words, message] of [
-    [["--only", "everything"], /--only is "everything"; allowed: preview, rehearsal, growth/],
+    [["--only", "everything"], /--only is "everything"; allowed: preview, rehearsal, growth, developers, k3d/],
     [["--rounds", "0"], /--rounds is "0"; allowed: whole numbers from 1/],
     [["--fast"], /unknown option '--fast'.*Next: npm run bench -- --help/s],
     [["--charts", "/nowhere"], /--charts is "\/nowhere"; allowed: a directory/],
