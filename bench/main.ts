@@ -16,8 +16,9 @@ import { Results } from "./results";
 
 /** Arguments of `npm run bench`. */
 export interface BenchArguments {
+  /** Names of the measures to take. */
+  chosen: string[];
   rounds: number;
-  only: string[];
   json?: string;
   plot: string;
   charts?: string;
@@ -25,28 +26,28 @@ export interface BenchArguments {
 }
 
 /**
- * `npm run bench [-- --rounds N] [--only MEASURE] [--json FILE] [--plot FILE.svg] [--charts DIRECTORY] [--node-image IMAGE]`
+ * `npm run bench [-- [measure...] [--rounds N] [--json FILE] [--plot FILE.svg] [--charts DIRECTORY] [--node-image IMAGE]]`
  *
  * Measures its own stacks, in a temporary directory. Linux only: CPU time and memory are read from /proc.
  */
 export async function run(args: string[]): Promise<number> {
-  const { rounds, only, json, plot: picture, charts: chartDirectory, nodeImage } = parseArguments(args);
+  const { chosen, rounds, json, plot: picture, charts: chartDirectory, nodeImage } = parseArguments(args);
   if (process.platform !== "linux") throw new UserError(`bench reads /proc, which ${process.platform} does not have`);
-  if (only.includes("rehearsal")) await needKubectlAndOpenssl();
-  const runtimes = [...new Set(only.map((name) => (onK3d.includes(name) ? "k3d" : "kwok")))];
+  const runtimes = [...new Set(chosen.map((name) => (onK3d.includes(name) ? "k3d" : "kwok")))];
+  if (["rehearsal", "peers"].some((name) => chosen.includes(name))) await needKubectlAndOpenssl();
   const docker = runtimes.includes("k3d") && (await dockerProblem());
   if (docker) throw new UserError(docker);
   const tools = searching(await prepareTools(...runtimes));
-  const chosen = chartDirectory
+  const charts = chartDirectory
     ? { MESH_CHART_DIRECTORY: chartDirectory }
     : await chooseCharts(runtimes.includes("k3d") ? "k3d" : "kwok", readStackFile("rehearsal").get);
 
   const before = machine();
   const results = new Results();
-  const lab = new Lab({ ...tools, ...chosen });
+  const lab = new Lab({ ...tools, ...charts });
   say(`Measuring in ${lab.directory}, ${rounds} rounds, load ${before.load}`);
   try {
-    for (const name of only) await measures[name]?.(lab, rounds, results, { nodeImage });
+    for (const name of chosen) await measures[name]?.(lab, rounds, results, { nodeImage });
   } finally {
     // Reports the figures even after a failure.
     const rows = rowsOf(results);
@@ -80,30 +81,33 @@ export function parseArguments(words: string[]): BenchArguments {
     "bench",
     "Measure what a user waits for, on stacks in a temporary directory. Linux only.",
     {
-      "npm run bench -- --only preview": "previews against an empty program, about three minutes",
-      "npm run bench -- --rounds 1": "everything once",
+      "npm run bench -- preview": "previews against an empty program, about three minutes",
+      "npm run bench -- --rounds 1": "everything on simulated clusters once",
+      "npm run bench -- peers": "the same mesh by the demo's steps, by Helm and by this program (needs Docker)",
     },
   )
+    .argument("[measure...]", `only these: ${names.join(", ")}; default: ${usual.join(", ")}`, listOf(names))
     .option("--rounds <number>", "how often each figure is measured", wholeNumber(1), 3)
-    .option(
-      "--only <measure>",
-      `only these, repeatable: ${names.join(", ")}; default: ${usual.join(", ")}`,
-      listOf(names),
-    )
     .option("--json <file>", "write the figures as JSON", writableFile)
-    .option("--plot <file.svg>", "where the picture goes", path.relative(".", path.join(stateDirectory, "bench.svg")))
+    .option("--plot <file.svg>", "where the picture goes", path.join(stateDirectory, "bench.svg"))
     .option(
       "--charts <directory>",
       "Linkerd's three charts as folders, instead of those that the settings name",
-      charts,
+      chartFolders,
     )
     .option("--node-image <image>", "image of k3d's nodes, instead of the one k3d was released with");
-  const { options } = parse<Omit<BenchArguments, "only"> & { only?: string[] }>(command, words);
-  const { only = usual, json, plot: picture } = options;
-  return { ...options, only, json: json === undefined ? undefined : path.resolve(json), plot: path.resolve(picture) };
+  const { args, options } = parse<Omit<BenchArguments, "chosen">>(command, words);
+  const { json, plot: picture } = options;
+  const named = args[0] as string[];
+  return {
+    ...options,
+    chosen: named.length > 0 ? named : usual,
+    json: json === undefined ? undefined : path.resolve(json),
+    plot: path.resolve(picture),
+  };
 }
 
-function charts(directory: string): string {
+function chartFolders(directory: string): string {
   const found = path.resolve(directory);
   if (fs.existsSync(path.join(found, "linkerd-control-plane", "Chart.yaml"))) return found;
   throw new InvalidArgumentError("Allowed: a directory with Linkerd's three charts as folders (helm pull --untar)");
@@ -116,7 +120,9 @@ async function needKubectlAndOpenssl(): Promise<void> {
   ] as const) {
     const { code } = await capture(tool, [...args]);
     if (code === 127)
-      throw new UserError(`the shell script needs ${tool}, which is not on PATH. Next: install it, or --only preview`);
+      throw new UserError(
+        `the shell scripts need ${tool}, which is not on PATH. Next: install it, or npm run bench -- preview`,
+      );
   }
 }
 

@@ -7,6 +7,7 @@ import { measureDevelopers } from "./developers";
 import { measureK3dGrowth } from "./k3dGrowth";
 import type { Lab } from "./lab";
 import { type Cost, measure } from "./measure";
+import { measurePeers } from "./peers";
 import { render, write } from "./render";
 import type { Results } from "./results";
 import { rehearsalConfig, tell } from "./steps";
@@ -18,17 +19,18 @@ export interface MeasureOptions {
 
 type Measure = (lab: Lab, rounds: number, results: Results, options: MeasureOptions) => Promise<void>;
 
-/** The measurements, by the names for --only. Each adds its figures to the results, once per round. */
+/** The measurements, by name. Each adds its figures to the results, once per round. */
 export const measures: Record<string, Measure> = {
   preview: measurePreviews,
   rehearsal: measureRehearsal,
   growth: measureGrowth,
   developers: measureDevelopers,
   k3d: measureK3dGrowth,
+  peers: measurePeers,
 };
 
 /** Measures that need Docker. They run only when they are named. */
-export const onK3d = ["k3d"];
+export const onK3d = ["k3d", "peers"];
 
 /** No-op previews of an empty program and of the rehearsal, in turn. */
 async function measurePreviews(lab: Lab, rounds: number, results: Results): Promise<void> {

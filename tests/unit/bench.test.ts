@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -9,9 +9,13 @@ import { growthOf, parseArguments } from "../../bench/main";
 import { memoryProblem } from "../../bench/k3dGrowth";
 import { measure, type Cost } from "../../bench/measure";
 import { nodesTable, parseCgroup } from "../../bench/nodes";
+import { demoProblem, orderOf } from "../../bench/peers";
+import { linkerdValues, linkTo, multiclusterValues } from "../../bench/peers/folder";
 import { niceAbove, plot } from "../../bench/plot";
 import { parseStat, roleOf } from "../../bench/processes";
 import { render } from "../../bench/render";
+import { linkerdCharts } from "../../components/linkerd";
+import { multiclusterChart } from "../../components/multicluster";
 import { pack } from "../../components/stripCrds";
 import { rowsOf, table } from "../../bench/report";
 import { Results } from "../../bench/results";
@@ -211,22 +215,58 @@ test("the script's objects come from the state: by cluster and phase, namespaces
   });
 });
 
-test("the shell script refuses an unknown verb", async () => {
-  const script = path.join(__dirname, "..", "..", "bench", "script.sh");
-  const child = spawn("sh", [script, "sideways", os.tmpdir()], { stdio: ["ignore", "ignore", "pipe"] });
-  let told = "";
-  child.stderr.on("data", (chunk: Buffer) => (told += chunk.toString()));
-  assert.equal(await new Promise((resolve) => child.once("close", resolve)), 2);
-  assert.match(told, /script.sh got sideways; allowed: up, down/);
+test("the shell scripts refuse an unknown verb", () => {
+  for (const script of ["script.sh", "peers/demo.sh", "peers/helm.sh"]) {
+    const file = path.join(__dirname, "..", "..", "bench", script);
+    const { status, stderr } = spawnSync("sh", [file, "sideways", os.tmpdir()], { encoding: "utf8" });
+    assert.equal(status, 2);
+    assert.match(stderr, new RegExp(`^${path.basename(script)} got sideways; allowed: up, down`));
+  }
+});
+
+test("each peer comes first in its turn, and the others keep their order", () => {
+  const rounds = [1, 2, 3, 4].map((round) => orderOf(["demo", "helm", "program"], round).join(" "));
+  assert.deepEqual(rounds, ["demo helm program", "helm program demo", "program demo helm", "demo helm program"]);
+  assert.deepEqual(orderOf(["helm", "program"], 2), ["program", "helm"]);
+});
+
+test("the demo's steps are left out without a linkerd CLI of the charts' version", () => {
+  assert.equal(demoProblem("edge-26.8.3", "edge-26.8.3"), undefined);
+  assert.match(
+    demoProblem(undefined, "edge-26.8.3") ?? "",
+    /^Without the demo's steps: linkerd is not on PATH\. Next: .* edge-26\.8\.3$/,
+  );
+  assert.match(demoProblem("edge-26.7.1", "edge-26.8.3") ?? "", /linkerd on PATH is edge-26\.7\.1, which/);
+});
+
+test("the peers give the charts the program's values, and make its Links", () => {
+  const domain = "east.cluster.local";
+  const [, controlPlane] = linkerdCharts("mesh-east", { domain });
+  const multicluster = multiclusterChart("mesh-east", { domain, targets: ["west"] });
+  const includes = (all: unknown, some: unknown): boolean =>
+    typeof some === "object" && some !== null
+      ? Object.entries(some).every(([key, value]) => includes((all as Record<string, unknown>)[key], value))
+      : all === some;
+  assert.ok(includes(controlPlane.values, linkerdValues("east")));
+  assert.ok(includes(multicluster.values, multiclusterValues("east", "west")));
+  const { metadata, spec } = linkTo("west", "k3d-bench-west-server-0") as Record<string, Record<string, unknown>>;
+  assert.deepEqual(metadata, { name: "west", namespace: "linkerd-multicluster" });
+  assert.equal(spec?.gatewayAddress, "k3d-bench-west-server-0");
+  assert.equal(
+    spec?.gatewayIdentity,
+    "linkerd-gateway.linkerd-multicluster.serviceaccount.identity.linkerd.west.cluster.local",
+  );
 });
 
 test("arguments name what is wrong and what is allowed", () => {
-  assert.deepEqual(parseArguments([]).only, ["preview", "rehearsal", "growth", "developers"]);
-  assert.deepEqual(parseArguments(["--only", "growth", "--rounds", "1"]).only, ["growth"]);
-  const { only, nodeImage } = parseArguments(["--only", "k3d", "--node-image", "rancher/k3s:v1.34.4-k3s1"]);
-  assert.deepEqual([only, nodeImage], [["k3d"], "rancher/k3s:v1.34.4-k3s1"]);
+  assert.deepEqual(parseArguments([]).chosen, ["preview", "rehearsal", "growth", "developers"]);
+  assert.deepEqual(parseArguments(["growth", "--rounds", "1", "preview"]).chosen, ["growth", "preview"]);
+  assert.equal(
+    parseArguments(["peers", "--node-image", "rancher/k3s:v1.34.4-k3s1"]).nodeImage,
+    "rancher/k3s:v1.34.4-k3s1",
+  );
   for (const [words, message] of [
-    [["--only", "everything"], /--only is "everything"; allowed: preview, rehearsal, growth, developers, k3d/],
+    [["everything"], /measure is "everything"; allowed: preview, rehearsal, growth, developers, k3d, peers/],
     [["--rounds", "0"], /--rounds is "0"; allowed: whole numbers from 1/],
     [["--fast"], /unknown option '--fast'.*Next: npm run bench -- --help/s],
     [["--charts", "/nowhere"], /--charts is "\/nowhere"; allowed: a directory/],
