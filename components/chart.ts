@@ -1,7 +1,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { drainedBeforeExit } from "./gracefulExit";
 import type { Manifest } from "../config/manifests";
-import { Objects } from "./objects";
+import { type After, Objects } from "./objects";
 import { fill } from "./placeholders";
 import { withoutRefusals } from "./policyValidator";
 import { strip } from "./stripCrds";
@@ -15,8 +15,8 @@ export interface ChartArgs {
   texts?: Record<string, pulumi.Input<string>>;
   /** Provider of the objects that stay when the chart is removed. Default: the provider of the other objects. */
   keptBy?: pulumi.ProviderResource;
-  /** What its pods, services and policies wait for besides. Default: nothing */
-  podsAfter?: pulumi.Input<pulumi.Resource>;
+  /** What a part of its objects waits for besides. Default: nothing */
+  after?: After;
 }
 
 interface Options {
@@ -29,15 +29,11 @@ interface Options {
  *
  * @example const chart = installChart("mesh-east-multicluster", { objects }, { parent });
  */
-export function installChart(
-  name: string,
-  { objects, texts = {}, keptBy, podsAfter }: ChartArgs,
-  opts: Options,
-): Objects {
+export function installChart(name: string, { objects, texts = {}, keptBy, after }: ChartArgs, opts: Options): Objects {
   const filled = objects.map((object) => fill(shaped(object), texts) as Manifest);
   const optionsOf = (object: Manifest) =>
     isKept(object) ? { retainOnDelete: true, ...(keptBy && { provider: keptBy }) } : {};
-  return new Objects(name, { objects: filled, optionsOf, podsAfter }, opts);
+  return new Objects(name, { objects: filled, optionsOf, after }, opts);
 }
 
 /** https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource */

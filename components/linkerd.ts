@@ -144,7 +144,7 @@ export class Linkerd extends pulumi.ComponentResource {
       {
         objects: controlPlaneObjects ?? [],
         texts: { trustBundle, ...bundles },
-        podsAfter: sourcesOf(pulumi.output(imagesReady)),
+        after: { pods: sourcesOf(pulumi.output(imagesReady)) },
       },
       { parent: this, dependsOn: [crds, ...certificates] },
     );

@@ -128,10 +128,11 @@ export class Multicluster extends pulumi.ComponentResource {
       { parent: this },
     );
     const linkerdReady = plainPart(linkerd, ({ ready }) => ready);
+    const afterLinkerd = sourcesOf(linkerdReady);
     const chart = installChart(
       `${name}-multicluster`,
-      // Its pods are meshed and its policies validated: both need a control plane that is ready.
-      { objects, podsAfter: sourcesOf(linkerdReady) },
+      // Linkerd's webhooks look at pods, services and policies.
+      { objects, after: { others: afterLinkerd, pods: afterLinkerd } },
       { parent: this, dependsOn: [namespace] },
     );
     this.gatewayAddress = pulumi.output(args.gateway ?? gatewayAddress(chart, clusterName));

@@ -5,8 +5,8 @@ export interface ObjectsArgs {
   objects: Manifest[];
   /** More options for an object's resource. */
   optionsOf?: (object: Manifest) => pulumi.CustomResourceOptions;
-  /** What `others` and `pods` wait for besides: see `parts`. Default: nothing */
-  podsAfter?: pulumi.Input<pulumi.Resource>;
+  /** What a part waits for besides: see `parts`. Default: nothing */
+  after?: After;
 }
 
 /** Parts of a set of objects, in creation order, each with the parts that must exist before it. */
@@ -31,6 +31,8 @@ const parts = {
   },
 } satisfies Record<string, { waitsFor: string[]; kinds: string[] }>;
 type Part = keyof typeof parts;
+/** By part, what must be there before it. */
+export type After = Partial<Record<Part, pulumi.Input<pulumi.Resource>>>;
 const partNames = Object.keys(parts) as Part[];
 
 function partOf({ kind }: Manifest): Part {
@@ -49,7 +51,7 @@ function partOf({ kind }: Manifest): Part {
 export class Objects extends pulumi.ComponentResource {
   private readonly made: { object: Manifest; resource: KubernetesResource }[] = [];
 
-  constructor(name: string, { objects, optionsOf, podsAfter }: ObjectsArgs, opts: pulumi.ComponentResourceOptions) {
+  constructor(name: string, { objects, optionsOf, after = {} }: ObjectsArgs, opts: pulumi.ComponentResourceOptions) {
     // Older states have the objects under these types.
     const aliases = [{ type: "kubernetes:yaml/v2:ConfigGroup" }, { type: "kubernetes:helm.sh/v4:Chart" }];
     super("mesh:index:Objects", name, {}, pulumi.mergeOptions(opts, { aliases }));
@@ -58,8 +60,7 @@ export class Objects extends pulumi.ComponentResource {
       const dependsOn: pulumi.Input<pulumi.Resource>[] = this.made.flatMap(({ object, resource }) =>
         waitsFor.includes(partOf(object)) ? [resource] : [],
       );
-      // Linkerd's webhooks look at both.
-      if (podsAfter && (part === "others" || part === "pods")) dependsOn.push(podsAfter);
+      if (after[part]) dependsOn.push(after[part]);
       for (const object of objects.filter((object) => partOf(object) === part)) {
         const aliases = formerNames(name, object).map((former) => ({ name: former }));
         const own = pulumi.mergeOptions({ parent: this, dependsOn, aliases }, optionsOf?.(object) ?? {});

@@ -238,7 +238,11 @@ test("state: every resource waits for what it needs", async () => {
     "command:local:Command mesh-east-crds",
     "kubernetes:core/v1:Namespace mesh-east",
   );
+  const ofGateway = (type: string) => `kubernetes:${type} mesh-east-multicluster:linkerd-multicluster/linkerd-gateway`;
   before(gateway, identity("east"));
+  before(ofGateway("core/v1:Service"), identity("east"));
+  const early = state.needs(state.get(ofGateway("core/v1:ServiceAccount")));
+  assert.ok(!early.has(identity("east")), "the gateway's account waits for the control plane");
   before(gateway, "kubernetes:core/v1:ServiceAccount mesh-east-multicluster:linkerd-multicluster/linkerd-gateway");
   before(chart("mesh-west-workloads"), identity("west"));
   before(
