@@ -85,7 +85,7 @@ test("a stack that wants another stack's ports is told whose they are, by a prev
     assert.deepEqual(outcomes.map(({ ok }) => ok).sort(), [false, true], outcomes.map(({ output }) => output).join());
     const told =
       `which cluster ${loser.name}-east needs, belongs to cluster ${winner.name}-east of stack ${winner.name} of ` +
-      `${winner.checkout}. Next: pulumi config set portBase <another>`;
+      `${winner.checkout}. Next: write another mesh:portBase`;
     assert.ok(
       outcomes.some(({ output }) => output.includes(told)),
       outcomes.find(({ ok }) => !ok)?.output,

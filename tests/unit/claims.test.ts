@@ -5,6 +5,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { after, before, test } from "node:test";
 import { claim, type LocalRuntime, problem } from "../../components/clusters/lifecycle/check";
+import { clusterDirectory } from "../../lib/paths";
 import { freePorts } from "../../lib/ports";
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "claims-"));
@@ -36,17 +37,30 @@ const refused = (name: string, owner: string, ...ports: number[]) =>
   problem(none, cluster(name, ...ports), owner, undefined, "npm run rebuild");
 
 test("a port that another stack has claimed is refused, before anything listens there", async () => {
-  await claim(none, cluster("bob-east", port, port + 1), "stack bob of /home/bob/mesh");
+  await claim(none, cluster("bob-east", port, port + 1), `stack bob of ${directory}`);
+  const told = await refused("carol-east", "stack carol of /home/carol/mesh", port + 1, port + 2);
   assert.equal(
-    await refused("carol-east", "stack carol of /home/carol/mesh", port + 1, port + 2),
-    `port ${port + 1}, which cluster carol-east needs, belongs to cluster bob-east of stack bob of /home/bob/mesh. ` +
-      "Next: pulumi config set portBase <another> (or another port in the setting ports), or take that stack down",
+    told,
+    `port ${port + 1}, which cluster carol-east needs, belongs to cluster bob-east of stack bob of ${directory}. ` +
+      "Next: write another mesh:portBase (or another port in mesh:ports) into Pulumi.<stack>.yaml, " +
+      `or take that stack down. If it is down already: rm -r ${clusterDirectory("bob-east")}`,
   );
+  const began = Date.now();
+  await assert.rejects(
+    claim(none, cluster("carol-east", port), "stack carol of /home/carol/mesh"),
+    /belongs to cluster/,
+  );
+  assert.ok(Date.now() - began < 5_000, "it waited for a port that another stack keeps");
+  assert.equal(await refused("carol-east", "stack carol of /home/carol/mesh", port + 2), undefined);
+});
+
+test("a claim does not count when its clone is gone", async () => {
+  await claim(none, cluster("dave-east", port + 2), `stack dave of ${directory}/removed`);
   assert.equal(await refused("carol-east", "stack carol of /home/carol/mesh", port + 2), undefined);
 });
 
 test("a stack's own claims do not stand in its way", async () => {
-  assert.equal(await refused("bob-west", "stack bob of /home/bob/mesh", port + 1), undefined);
+  assert.equal(await refused("bob-west", `stack bob of ${directory}`, port + 1), undefined);
   // The clone was moved.
   assert.equal(await refused("bob-east", "stack bob of /home/bob/moved", port), undefined);
 });

@@ -60,7 +60,7 @@ export async function problem(
   const refused = refusal(runtime, spec.name, found, owner);
   if (refused) return refused;
   if (found) return undefined;
-  if (!(await wasMade(spec.name, owner))) return portProblem(spec, owner);
+  if (!(await wasMade(spec.name, owner))) return (await claimProblem(spec, owner)) ?? takenProblem(spec);
   return `${runtime.name} cluster ${spec.name}, which this stack made, is gone. Next: ${rebuild}`;
 }
 
@@ -110,9 +110,13 @@ export async function refuseOthers(runtime: LocalRuntime, name: string, owner: s
  */
 export async function claim(runtime: LocalRuntime, spec: LocalSpec, owner: string): Promise<void> {
   const found = await refuseOthers(runtime, spec.name, owner);
+  if (!found) {
+    await refuseClaimed(spec, owner);
+    await awaitPorts(spec);
+  }
   // One at a time: of two stacks that start together, the second must see the ports of the first.
   await exclusively(path.join(cacheDirectory(), "claims"), async () => {
-    if (!found) await awaitPorts(spec, owner);
+    if (!found) await refuseClaimed(spec, owner);
     await writePrivately(ownerFile(spec.name), owner);
     await writePrivately(claimedPortsFile(spec.name), JSON.stringify(spec.ports));
   });
@@ -124,53 +128,59 @@ export async function mayClear(runtime: LocalRuntime, name: string, owner: strin
   return !found || found.owner === owner;
 }
 
+/** @throws UserError when another stack has claimed one of the ports */
+async function refuseClaimed(spec: LocalSpec, owner: string): Promise<void> {
+  const claimed = await claimProblem(spec, owner);
+  if (claimed) throw new UserError(claimed);
+}
+
 /**
  * Waits until the ports are free: a cluster that was just cleared takes a moment to release them.
  *
  * @throws Error naming the port that is taken after ten seconds
  */
-async function awaitPorts(spec: LocalSpec, owner: string): Promise<void> {
+async function awaitPorts(spec: LocalSpec): Promise<void> {
   const end = Date.now() + 10_000;
   for (;;) {
-    const taken = await portProblem(spec, owner);
+    const taken = await takenProblem(spec);
     if (!taken) return;
     if (Date.now() > end) throw new UserError(taken);
     await sleep(200);
   }
 }
 
-/** Why a port is not free, or undefined. */
-async function portProblem(spec: LocalSpec, owner: string): Promise<string | undefined> {
-  const claims = await claimsOfOthers(spec.name, owner);
-  for (const port of spec.ports) {
-    const claim = claims.find(({ ports }) => ports.includes(port));
-    if (claim) {
-      return (
-        `port ${port}, which cluster ${spec.name} needs, belongs to cluster ${claim.cluster} of ${claim.owner}. ` +
-        "Next: pulumi config set portBase <another> (or another port in the setting ports), or take that stack down"
-      );
-    }
-    if (await isPortTaken(port)) {
-      return (
-        `port ${port}, which cluster ${spec.name} needs, is taken by another program. ` +
-        "Next: stop that program, or pulumi config set portBase <another> (or another port in the setting ports)"
-      );
-    }
+const otherPorts = "write another mesh:portBase (or another port in mesh:ports) into Pulumi.<stack>.yaml";
+
+/** Which program has a port, or undefined. */
+async function takenProblem({ name, ports }: LocalSpec): Promise<string | undefined> {
+  for (const port of ports) {
+    if (!(await isPortTaken(port))) continue;
+    return `port ${port}, which cluster ${name} needs, is taken by another program. Next: stop that program, or ${otherPorts}`;
   }
   return undefined;
 }
 
-/** The ports that clusters of other stacks have claimed. Nothing listens there until such a cluster has started. */
-async function claimsOfOthers(name: string, owner: string) {
+/** Which stack has claimed a port, or undefined. Nothing listens there until that stack's cluster has started. */
+async function claimProblem({ name, ports }: LocalSpec, owner: string): Promise<string | undefined> {
   const directories = await fs.readdir(path.dirname(clusterDirectory(name))).catch(() => []);
-  const claims: { cluster: string; owner: string; ports: number[] }[] = [];
   for (const cluster of directories.filter((other) => other !== name)) {
     const read = (file: string) => fs.readFile(file, "utf8").catch(() => undefined);
-    const [by, ports] = [await read(ownerFile(cluster)), await read(claimedPortsFile(cluster))];
-    if (by === undefined || by === owner || ports === undefined) continue;
-    claims.push({ cluster, owner: by, ports: JSON.parse(ports) as number[] });
+    const [by, claimed] = [await read(ownerFile(cluster)), await read(claimedPortsFile(cluster))];
+    if (by === undefined || by === owner || claimed === undefined || !(await hasClone(by))) continue;
+    const port = ports.find((one) => (JSON.parse(claimed) as number[]).includes(one));
+    if (port === undefined) continue;
+    return (
+      `port ${port}, which cluster ${name} needs, belongs to cluster ${cluster} of ${by}. Next: ${otherPorts}, ` +
+      `or take that stack down. If it is down already: rm -r ${clusterDirectory(cluster)}`
+    );
   }
-  return claims;
+  return undefined;
+}
+
+/** Whether the clone is still there that an owner names: "stack dev of <clone>". */
+async function hasClone(owner: string): Promise<boolean> {
+  const clone = / of (\/.*)$/.exec(owner)?.[1];
+  return clone === undefined || exists(clone);
 }
 
 async function wasMade(name: string, owner: string): Promise<boolean> {
