@@ -1,5 +1,6 @@
 import { alone, leftBroken, restoreLeft } from "../drill/record";
 import { say } from "../lib/run";
+import { exclusiveUpdate } from "../stacks/exclusiveUpdate";
 import { heal } from "../verify/main";
 import { healOptions } from "../verify/options";
 import { readStack } from "../verify/stack";
@@ -16,8 +17,11 @@ export async function run(words: string[]): Promise<number> {
       say(`Would restore what a killed ${broken} broke, and then look for faults.`);
       return 1;
     }
-    // Standard input can be read only once, and heal reads it.
-    if (broken !== undefined) await restoreLeft(await readStack(stack, outputs === "-" ? undefined : outputs));
-    return heal(options);
+    if (dryRun) return heal(options);
+    return exclusiveUpdate(stack, `npm run heal -- ${stack}`, async () => {
+      // Standard input can be read only once, and heal reads it.
+      if (broken !== undefined) await restoreLeft(await readStack(stack, outputs === "-" ? undefined : outputs));
+      return heal(options);
+    });
   });
 }

@@ -47,7 +47,8 @@ export async function start(stack: string, asked?: string, flags: string[] = [])
   const runtime = chooseRuntime(stack, asked);
   const env = await stackEnvironment(stack, runtime);
   const began = Date.now();
-  const code = await exclusiveUpdate(stack, `npm start -- ${stack}`, async () => {
+  const typed = [`npm start -- ${stack}`, ...(asked ? [`--runtime ${asked}`] : []), ...flags].join(" ");
+  const code = await exclusiveUpdate(stack, typed, async () => {
     if (!(await stackExists(stack, env))) await createStack(stack, env);
     return bringUp(stack, flags, env);
   });

@@ -19,7 +19,8 @@ export async function run(words: string[]): Promise<number> {
   const runtime = chooseRuntime(stack);
   const env = await environmentWithoutCharts(runtime);
   if (!(await stackExists(stack, env))) return nothingToDo(stack);
-  const code = await exclusiveUpdate(stack, `npm stop -- ${stack}`, () => update("destroy", stack, flags, env));
+  const typed = [`npm stop -- ${stack}`, ...flags].join(" ");
+  const code = await exclusiveUpdate(stack, typed, () => update("destroy", stack, flags, env));
   if (code !== 0) {
     say(`Stack ${stack} is not down: see above. Next: npm stop -- ${stack}`);
     return code;

@@ -57,10 +57,8 @@ function backendOfUser(): string | undefined {
 }
 
 /** Whether the holder of a lock has ended. Of another machine's nobody knows: it counts as running. */
-export function hasEnded({ pid, hostname, timestamp }: Lock): boolean {
+export function hasEnded({ pid, hostname }: Lock): boolean {
   if (hostname !== os.hostname()) return false;
-  // After a reboot another process may have the same number.
-  if (Date.parse(timestamp) < Date.now() - os.uptime() * 1000) return true;
   try {
     process.kill(pid, 0);
     return false;

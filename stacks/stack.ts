@@ -8,7 +8,6 @@ import { hasLogin } from "../tools/pulumiHome";
 import { capture, type Environment, run, say, UserError } from "../lib/run";
 import { parseStack, type Stack } from "../verify/stack";
 import { recoverFromCrash } from "./crashRecovery";
-import { othersUpdate } from "./exclusiveUpdate";
 import { environmentWithoutCharts } from "./environment";
 import { chooseRuntime, configFlags, copies, project } from "./stackFile";
 
@@ -100,7 +99,6 @@ export const withoutCheckpoints: Environment = {
  * pod that it waits for will not become ready.
  *
  * @param how additional environment variables. They are printed with the command.
- * @throws UserError when somebody else's update of the stack runs
  */
 export async function update(
   verb: "up" | "destroy",
@@ -123,9 +121,6 @@ export async function update(
       interrupt: watch.faultFound,
     });
     if (code === 0) return code;
-    // The engine's own message advises `pulumi cancel` while the other update runs.
-    const refused = othersUpdate(stack, `npm ${verb === "up" ? "start" : "stop"} -- ${stack}`);
-    if (refused) throw new UserError(refused);
     for (const line of watch.lastWords()) say(line);
     return code;
   } finally {
