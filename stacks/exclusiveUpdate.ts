@@ -118,7 +118,7 @@ export function refusal(stack: string, lock: Lock | undefined, command: string):
     return `stack ${stack} is locked by another command; nothing was done. Next: wait for its end, then ${command}`;
   const { pid, username, hostname, timestamp, command: holder } = lock;
   // The engine never removes the lock of an engine that was killed.
-  const ended = `If process ${pid} on ${hostname} is no pulumi any more: eval "$(npm run -s env -- ${stack})", pulumi cancel ${stack}`;
+  const ended = `If process ${pid} on ${hostname} is no longer pulumi: eval "$(npm run -s env -- ${stack})", pulumi cancel ${stack}`;
   return (
     `stack ${stack} is locked: ${holder ?? "pulumi"} of ${username}@${hostname} (process ${pid}) has been changing it ` +
     `since ${localTime(timestamp)}; nothing was done. Next: wait for its end, then ${command}` +

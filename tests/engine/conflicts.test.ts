@@ -34,7 +34,7 @@ after(async () => {
 const refusal = (holder: string, next: string) =>
   new RegExp(
     `^stack alice is locked: ${holder} of \\S+@${os.hostname()} \\(process \\d+\\) has been changing it since ` +
-      `\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d; nothing was done\\. Next: wait for its end, then ${next}$`,
+      `\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d; nothing was done\\. Next: wait for its end, then ${next}(\\. If process \\d+ on |$)`,
     "m",
   );
 

@@ -49,7 +49,7 @@ test("a refusal names the holder, since when, and the next command", () => {
   // The engine's own lock does not say what holds it, and stays after a kill.
   assert.match(
     refusal("dev", { ...lock, hostname: "elsewhere" }, "npm stop -- dev"),
-    /locked: pulumi of alice@elsewhere .* then npm stop -- dev\. If process 4711 on elsewhere is no pulumi any more: eval .*, pulumi cancel dev$/,
+    /locked: pulumi of alice@elsewhere .* then npm stop -- dev\. If process 4711 on elsewhere is no longer pulumi: eval .*, pulumi cancel dev$/,
   );
   assert.match(
     refusal("dev", undefined, "npm stop -- dev"),
