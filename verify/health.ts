@@ -5,7 +5,7 @@ import { credentialChecks } from "./credentials";
 import { controllerSettings, controllerUp, controlPlaneUp, gatewayUp } from "./deployments";
 import { gatewaySettings } from "./gateway";
 import { linkChecks } from "./link";
-import { linkerdCheck } from "./linkerd";
+import { settledLinkerdCheck } from "./linkerd";
 import { gatewayAlive, metricsOf } from "./metrics";
 import { addresses, clusterLabel } from "./mirroredServices";
 import { podAnchors } from "./podAnchors";
@@ -31,7 +31,7 @@ const cli: ClusterCheck = {
     );
     // Its extension check dials each target's API server at the address meant for the source's pods.
     const unreachable = targets.some(({ kube, apiServer }) => kube.getCurrentCluster()?.server !== apiServer);
-    const outcome = await linkerdCheck(stack.kubeconfigs[cluster.name] ?? "", deadline, unreachable);
+    const outcome = await settledLinkerdCheck(stack.kubeconfigs[cluster.name] ?? "", deadline, unreachable);
     const objects = [`${cluster.name} as \`linkerd check\` sees it`];
     if (outcome === undefined) return notApplicable("there is no `linkerd` on PATH", objects);
     const { failures, leftOut, warnings } = outcome;

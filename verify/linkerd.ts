@@ -3,6 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { client, reason } from "./api";
 import { type Stack } from "./stack";
@@ -48,6 +49,23 @@ interface CheckResult {
 
 /** Checks of the multicluster extension that dial the targets' API servers: linkerd2, multicluster/cmd/check.go. */
 const dialling = ["remote cluster access credentials are valid", "clusters share trust anchors"];
+
+/** Fails for up to a minute in a new mesh: see `refreshSeconds` in damage.ts. */
+const emptyMirrors = "all mirror services have endpoints";
+
+/** Time for one more `linkerd check`, milliseconds. */
+const oneMoreCheck = 40_000;
+
+/** Runs `linkerd check` until it finds no empty mirror, or the time is nearly over. Parameters: `linkerdCheck` */
+export async function settledLinkerdCheck(...args: Parameters<typeof linkerdCheck>): Promise<Outcome | undefined> {
+  const [, deadline] = args;
+  for (;;) {
+    const outcome = await linkerdCheck(...args);
+    const isEmpty = outcome?.failures.some((failure) => failure.includes(emptyMirrors)) ?? false;
+    if (!isEmpty || deadline.leftMs() < oneMoreCheck) return outcome;
+    await sleep(2_000);
+  }
+}
 
 /**
  * Runs the user's `linkerd check` against one cluster.

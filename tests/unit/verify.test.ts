@@ -30,7 +30,7 @@ import { controllerFaults, unavailability } from "../../verify/deployments";
 import { fieldFaults } from "../../verify/fields";
 import { GroupedReport } from "../../verify/groupedReport";
 import { durationSeconds, gatewayFields, probeFields } from "../../verify/link";
-import { judged, linkerdCheck, multiclusterCheck } from "../../verify/linkerd";
+import { judged, linkerdCheck, multiclusterCheck, settledLinkerdCheck } from "../../verify/linkerd";
 import { gatewayAlive } from "../../verify/metrics";
 import { anchorFault, whyNotRestarted } from "../../verify/podAnchors";
 import { fetchFromPod, portNamed } from "../../verify/portForward";
@@ -588,6 +588,20 @@ async function withLinkerd(script: string, use: (folder: string) => Promise<void
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+test("linkerd check is asked again while a new mirror is empty", async () => {
+  const within = (seconds: number) => new Deadline(seconds, new AbortController().signal);
+  const empty = told({ description: "all mirror services have endpoints", result: "error", error: "web-west" });
+  await withLinkerd(
+    `test -e "$0.asked" || { : > "$0.asked"; printf '%s' '${empty}'; exit 1; }; printf '%s' '${told()}'`,
+    async () => {
+      assert.deepEqual((await settledLinkerdCheck("{}", within(60), false))?.failures, []);
+    },
+  );
+  await withLinkerd(`printf '%s' '${empty}'; exit 1`, async () => {
+    assert.equal((await settledLinkerdCheck("{}", within(41), false))?.failures.length, 1);
+  });
+});
 
 test("linkerd check gets whole seconds, and its errors are reported unchanged", async () => {
   const within = (seconds: number) => new Deadline(seconds, new AbortController().signal);
