@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { physicalNameOf } from "../config/physicalName";
 import { freePorts } from "../lib/ports";
 import { root } from "../lib/paths";
 import { say } from "../lib/run";
@@ -65,7 +66,7 @@ async function measureMesh(lab: Lab, count: number, round: number, results: Resu
   };
 
   const up = await step("up", stack.bringUp());
-  const physical = clusters.map((cluster) => `${name}-${cluster}`);
+  const physical = clusters.map((cluster) => physicalNameOf(name, cluster));
   const use = await useOf(physical);
   await sleep(idleSeconds * 1000);
   const idle = ((await useOf(physical)).cpu - use.cpu) / idleSeconds;

@@ -67,7 +67,7 @@ export function linkerdValues(cluster: string): Record<string, unknown> {
 export function multiclusterValues(cluster: string, target: string): Record<string, unknown> {
   return {
     identityTrustDomain: domainOf(cluster),
-    // Its image is none of the mesh's, and the namespace has the labels already.
+    // The job would pull an image that this program does not use, and it sets labels that the namespace already has.
     createNamespaceMetadataJob: false,
     controllers: [{ link: { ref: { name: target } } }],
     controllerDefaults: { enableHeadlessServices: true },
