@@ -38,14 +38,19 @@ export function locksOf(stack: string): LockFile[] {
     .filter((name) => name.endsWith(".json"))
     .flatMap((name) => {
       const file = path.join(directory, name);
-      try {
-        return [{ ...(JSON.parse(fs.readFileSync(file, "utf8")) as Lock), file }];
-      } catch (error) {
-        // Its engine has ended, or has not written it yet.
-        if ((error as NodeJS.ErrnoException).code === "ENOENT" || error instanceof SyntaxError) return [];
-        throw error;
-      }
+      const lock = readLock(file);
+      return lock ? [{ ...lock, file }] : [];
     });
+}
+
+/** Undefined if the file is not there, or is incomplete: its holder is still writing it, or the power failed meanwhile. */
+export function readLock(file: string): Lock | undefined {
+  try {
+    return JSON.parse(fs.readFileSync(file, "utf8")) as Lock;
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 function backendOfUser(): string | undefined {

@@ -6,7 +6,7 @@ import { writePrivately } from "../lib/files";
 import { exclusively } from "../lib/locks";
 import { stateDirectory } from "../lib/paths";
 import { say, UserError } from "../lib/run";
-import { hasEnded, locksOf, type Lock } from "./engineLocks";
+import { hasEnded, locksOf, readLock, type Lock } from "./engineLocks";
 
 /** The stacks that this process holds. */
 const held = new Set<string>();
@@ -62,7 +62,7 @@ export async function exclusiveUpdate<T>(stack: string, command: string, work: (
 async function removeLeft(file: string): Promise<void> {
   // One at a time: the second must not remove the lock that the first takes then.
   await exclusively(`${file}.left`, () => {
-    const lock = read(file);
+    const lock = readLock(file);
     if (lock && hasEnded(lock))
       for (const left of [`${file}.lock`, file]) fs.rmSync(left, { force: true, recursive: true });
     return Promise.resolve();
@@ -71,20 +71,10 @@ async function removeLeft(file: string): Promise<void> {
 
 async function holderOf(file: string): Promise<Lock | undefined> {
   for (const end = Date.now() + introduction; Date.now() < end; await sleep(50)) {
-    const lock = read(file);
+    const lock = readLock(file);
     if (lock) return lock;
   }
   return undefined;
-}
-
-/** Undefined where there is none, and where a power loss left half of it. */
-function read(file: string): Lock | undefined {
-  try {
-    return JSON.parse(fs.readFileSync(file, "utf8")) as Lock;
-  } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 /**

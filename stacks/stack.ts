@@ -120,8 +120,7 @@ export async function update(
       env: { ...env, ...how, PULUMI_DEBUG_COMMANDS: "true" },
       interrupt: watch.faultFound,
     });
-    if (code === 0) return code;
-    for (const line of watch.lastWords()) say(line);
+    if (code !== 0) for (const line of watch.lastWords()) say(line);
     return code;
   } finally {
     watch.end();
